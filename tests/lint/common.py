@@ -4,6 +4,8 @@ A tool is a function check(root, build) that returns a list of problems ("path:l
 self-test cases. run() gives it the command line:  TOOL.py [ROOT [BUILD]]  and  TOOL.py --self-test.
 """
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -156,7 +158,8 @@ def _self_test(check, cases):
                 with open(full, "w", encoding="utf-8") as f:
                     f.write(content)
             _compile(root, files)
-            problems = check(root, os.path.join(root, "build"))
+            with contextlib.redirect_stdout(io.StringIO()):
+                problems = check(root, os.path.join(root, "build"))
         good = not problems if wanted is None else any(wanted in p for p in problems)
         if not good:
             bad += 1
