@@ -1,0 +1,74 @@
+/* gateway.h - one gateway: a guest's link on one side, the host's sockets on the other.
+ *
+ * What it is: the composition of core (slirp/), policy and all I/O, hosted by a GLib main context.
+ * What it is not: a door.  Doors (gateway/doors) fill a gateway_config, make a link and call gateway_new().
+ * Threads: everything of one gateway runs in the thread that iterates its GMainContext.  Two gateways share nothing.
+ * Below: slirp, policy.  Above: gateway/doors, tests.
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "gateway/link.h"
+#include "slirp/base/addr.h"
+#include "slirp/base/reason.h"
+#include "slirp/wire/eth_wire.h"
+
+#include <glib.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	GATEWAY_DNS_MAX = 8, /* name servers that are tried, in order */
+	GATEWAY_MTU_MIN = 576,
+	GATEWAY_MTU6_MIN = 1280, /* RFC 8200 5: below this IPv6 is not offered */
+	GATEWAY_MTU_MAX = 65521,
+};
+
+/* What the guest sees.  Defaults: gateway_config_init(). */
+struct gateway_config {
+	bool v4, v6;		    /* families offered; at least one */
+	struct prefix net4, net6;
+	struct addr gw4, dns4, guest4; /* net4 + 2, + 3, + 15 */
+	struct addr gw6, dns6, guest6; /* net6 + ::2, ::3, ::15 */
+	struct mac gw_mac, guest_mac;
+	uint16_t mtu; /* of the guest's interface: IP bytes per frame */
+
+	bool host_loopback;		     /* the gateway address leads to the host's loopback, and the host's own addresses are open */
+	struct addr outbound4, outbound6;    /* source of outgoing connections; addr_any: the kernel chooses */
+	char outbound_if[IF_NAMESIZE];	     /* SO_BINDTODEVICE; "": none */
+	struct addr dns[GATEWAY_DNS_MAX];    /* name servers to relay to; n_dns 0: those of the host's resolv.conf */
+	unsigned n_dns;
+};
+
+/* Figures for a person and for tests; a copy, not a view. */
+struct gateway_stats {
+	uint64_t link_rx_frames, link_rx_bytes; /* from the guest */
+	uint64_t link_tx_frames, link_tx_bytes; /* to the guest */
+	uint64_t flows_opened, flows_now, half_open_now;
+	uint64_t to_host_bytes, to_guest_bytes; /* TCP payload */
+	uint64_t dns_queries, dns_answers;
+	uint64_t turns; /* wake-ups of the loop */
+	struct reason_tally drops;  /* packets, by reason */
+	struct reason_tally closes; /* flows, by reason */
+};
+
+/* 10.0.2.0/24 and fd00::/64 with the addresses above, MTU 65520, fixed MACs 52:55:0a:00:02:02 (gateway) and 52:54:00:12:34:56 (guest),
+ * both families, everything else off. */
+void gateway_config_init(struct gateway_config *cfg);
+/* Sets a family's prefix and derives gateway, DNS and guest address from it. */
+void gateway_config_net(struct gateway_config *cfg, const struct prefix *net);
+
+struct gateway;
+
+/* Takes ownership of link, also on failure.  ctx: the context whose loop hosts the gateway; a reference is taken.  cfg is copied. */
+struct gateway *gateway_new(const struct gateway_config *cfg, struct link *link, GMainContext *ctx, GError **err);
+/* Resets every flow (the guest and the far sides get RST), then frees.  NULL is a no-op. */
+void gateway_free(struct gateway *gw);
+
+void gateway_stats(const struct gateway *gw, struct gateway_stats *ret);
+
+/* Called once, from the loop, when the link has failed or its other side has gone; the gateway then does nothing more. */
+void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), void *arg);
+
+#endif

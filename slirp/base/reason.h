@@ -1,0 +1,109 @@
+/* reason.h - every drop and every close has a name, a text and a counter.
+ *
+ * What it is: the one list.  A function that judges a packet returns an enum reason; R_OK means accepted.  slirp/ and policy/
+ * return and count reasons, gateway/ prints them; a lint tool fails when a test never produces one.
+ * Below: nothing.  Above: everybody.
+ */
+#ifndef SLIRP_BASE_REASON_H
+#define SLIRP_BASE_REASON_H
+
+#include <stdint.h>
+
+/* X(NAME, "text"): the text completes "dropped: ..." or "closed: ...". */
+#define REASON_LIST(X)                                                                                 \
+	X(OK, "accepted")                                                                              \
+	/* frames */                                                                                   \
+	X(SHORT_FRAME, "frame shorter than its headers")                                               \
+	X(ETHERTYPE, "ethertype neither ARP, IPv4 nor IPv6")                                           \
+	X(NOT_FOR_US, "destination MAC is neither ours nor a group we listen to")                      \
+	X(SPOOFED_MAC, "source MAC is not the one this guest was given")                               \
+	X(SPOOFED_ADDR, "source address is not one this guest was given")                              \
+	X(BAD_GSO, "offload metadata contradicts the packet")                                          \
+	/* ARP, NDP */                                                                                 \
+	X(ARP_MALFORMED, "ARP packet is not Ethernet/IPv4 or is too short")                            \
+	X(ARP_NOT_OURS, "ARP asks for an address the gateway does not answer for")                     \
+	X(NDP_MALFORMED, "neighbour discovery message fails the checks of RFC 4861")                   \
+	X(NDP_NOT_OURS, "neighbour solicitation for an address the gateway does not answer for")       \
+	/* IP */                                                                                       \
+	X(IP_VERSION, "IP version does not match the ethertype")                                       \
+	X(IP_HEADER, "IP header length is impossible")                                                 \
+	X(IP_LENGTH, "IP total length is larger than the frame")                                       \
+	X(IP_CHECKSUM, "IPv4 header checksum is wrong")                                                \
+	X(IP_FRAGMENT, "IP fragment")                                                                  \
+	X(IP_OPTION, "IPv6 extension header that the gateway does not walk")                           \
+	X(IP_MAPPED, "IPv4-mapped address inside an IPv6 packet")                                      \
+	X(IP_PROTOCOL, "IP protocol that the gateway does not carry")                                  \
+	X(FAMILY_OFF, "address family is switched off")                                                \
+	X(GROUP_TRAFFIC, "multicast or broadcast that no service here listens to")                     \
+	/* L4 */                                                                                       \
+	X(L4_CHECKSUM, "TCP, UDP or ICMP checksum is wrong")                                           \
+	X(L4_LENGTH, "TCP, UDP or ICMP header length is impossible")                                   \
+	X(UDP_NO_SERVICE, "UDP datagram to an address and port where nothing answers")                 \
+	X(ICMP_IGNORED, "ICMP message that the gateway does not act on")                               \
+	/* TCP segments */                                                                             \
+	X(TCP_FLAGS, "TCP flags that no state accepts")                                                \
+	X(TCP_NO_CONN, "TCP segment for no connection: answered with RST")                             \
+	X(TCP_RST_NO_CONN, "TCP RST for no connection")                                                \
+	X(TCP_HELD_SEGMENT, "TCP segment while the connection is still being dialed")                  \
+	X(TCP_DUP_SYN, "repeated SYN of a connection being dialed: not dialed twice")                  \
+	X(TCP_WINDOW, "TCP segment outside the window: answered with an ACK")                          \
+	X(TCP_OUT_OF_ORDER, "TCP data ahead of a gap: the guest sends it again")                       \
+	X(TCP_ACK_FUTURE, "TCP ACK of bytes never sent")                                               \
+	X(TCP_PAWS, "TCP timestamp older than the last one accepted")                                  \
+	X(TCP_RST_WINDOW, "TCP RST that does not hit the next expected byte")                          \
+	X(TCP_SYN_IN_WINDOW, "TCP SYN inside a connection: answered with a challenge ACK")             \
+	X(TCP_PORT_ZERO, "TCP or UDP port 0")                                                          \
+	X(SHORT_WRITE, "host socket took only part: the guest sends the rest again")                   \
+	X(LINK_FULL, "link had no room for a frame")                                                   \
+	X(TURN_FULL, "more segments in one turn than the turn's table holds")                          \
+	/* connection ends */                                                                          \
+	X(CLOSED, "both sides closed")                                                                 \
+	X(TIME_WAIT_OVER, "time-wait ended")                                                           \
+	X(GUEST_RESET, "reset by the guest")                                                           \
+	X(HOST_RESET, "reset by the far side")                                                         \
+	X(HOST_ERROR, "host socket failed")                                                            \
+	X(DIAL_REFUSED, "refused by the far side")                                                     \
+	X(DIAL_TIMEOUT, "no answer from the far side within the dial deadline")                        \
+	X(NET_UNREACHABLE, "no route to that network")                                                 \
+	X(HOST_UNREACHABLE, "host unreachable")                                                        \
+	X(DENIED, "denied by policy")                                                                  \
+	X(HOST_LOOPBACK, "the host's own addresses are closed to the guest (--host-loopback opens them)") \
+	X(NEVER_DIALED, "destination that is never dialed (loopback, unspecified, class E, link-local)") \
+	X(NO_DNS, "the host has no name server to relay to")                                           \
+	X(FLOW_CAP, "total number of TCP flows reached")                                               \
+	X(HALF_OPEN_CAP, "total number of connections being dialed reached")                           \
+	X(DEST_CAP, "number of connections being dialed to one destination reached")                   \
+	X(NO_DESCRIPTOR, "out of descriptors")                                                         \
+	X(NO_MEMORY, "out of memory")                                                                  \
+	X(HANDSHAKE_TIMEOUT, "guest did not finish the handshake")                                     \
+	X(GUEST_SILENT, "guest acknowledged nothing and answered no probe")                            \
+	X(HALF_CLOSE_TIMEOUT, "half-closed connection with no answer to probes")                       \
+	X(SHUTDOWN, "gateway is shutting down")                                                        \
+	/* DNS relay */                                                                                \
+	X(DNS_MALFORMED, "DNS message is too short or not a query")                                    \
+	X(DNS_FULL, "too many DNS queries in flight: the oldest was given up")                         \
+	X(DNS_MISMATCH, "DNS answer that matches no query")                                            \
+	X(DNS_TIMEOUT, "no name server answered")
+
+enum reason {
+#define REASON_ENUM(name, text) R_##name,
+	REASON_LIST(REASON_ENUM)
+#undef REASON_ENUM
+	R_COUNT
+};
+
+const char *reason_name(enum reason r); /* "SPOOFED_MAC" */
+const char *reason_text(enum reason r);
+
+/* One counter per reason; owned by the gateway, handed down by pointer. */
+struct reason_tally {
+	uint64_t n[R_COUNT];
+};
+
+static inline enum reason reason_count(struct reason_tally *t, enum reason r)
+{
+	t->n[r]++;
+	return r;
+}
+
+#endif
