@@ -22,8 +22,9 @@ def check(root, _build):
     tests = "\n".join(common.text(root, path) for path in common.tree(root)
                       if path.startswith("tests/") and not path.startswith("tests/lint/"))
     spoken = "\n".join(SPEAKS.findall(tests)).replace("-", "_").upper()
-    return [f"{LIST}: no test names {name}" for name in names
-            if not re.search(rf"\bR_{name}\b", tests) and not re.search(rf"\b{name}\b", spoken)]
+    missing = [name for name in names
+               if not re.search(rf"\bR_{name}\b", tests) and not re.search(rf"\b{name}\b", spoken)]
+    return [f"{LIST}: no test names {' '.join(missing)}"] if missing else []
 
 
 ROWS = {LIST: '/* X(NAME, "text") */\n#define REASONS(X) \\\n\tX(NO_ROUTE, "no route") \\\n\tX(SPOOFED_MAC, "not the MAC given")\n'}
