@@ -20,7 +20,7 @@ enum {
 	EXT_MOBILITY = 135,
 	EXT_HIP = 139,
 	EXT_SHIM6 = 140,
-	EXT_MAX = 8, /* headers walked: real packets have one or two, and each costs us time the guest does not pay for */
+	EXT_MAX = 8, /* headers walked: real packets have one or two, and the walk costs time */
 	EXT_UNIT = 8,
 	OPT_PAD1 = 0,
 	OPT_MUST_KNOW = 0xc0, /* RFC 8200 4.2: any of these bits set means discard if not recognised */

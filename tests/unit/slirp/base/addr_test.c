@@ -89,7 +89,8 @@ static void test_end(void)
 		const char *text;
 		int at;
 	} rows[] = {
-		{ "1.2.3.4:80", 7 }, { "::1]:80", 3 }, { "10.0.0.0/8", 8 }, { "::/0", 2 }, { "::1-::5", 3 }, { "1::2,", 4 },
+		{ "1.2.3.4:80", 7 }, { "::1]:80", 3 }, { "10.0.0.0/8", 8 }, { "::/0", 2 },
+		{ "::1-::5", 3 },    { "1::2,", 4 },
 	};
 	const char *end;
 	struct addr a;
@@ -298,7 +299,7 @@ static void test_contains_twin(void)
 	for (int i = 0; i < 100000; i++) {
 		bool v6 = g_rand_boolean(rand), same = true;
 		struct addr a = random_addr(rand, v6), b = a;
-		int flip = g_rand_int_range(rand, v6 ? 3 : 96, 129); /* not the bit that keeps random addresses apart from v4 */
+		int flip = g_rand_int_range(rand, v6 ? 3 : 96, 129); /* not the bit that keeps v6 and v4 apart */
 		char text[ADDR_STRLEN + 4], buf[ADDR_STRLEN];
 		struct prefix p;
 

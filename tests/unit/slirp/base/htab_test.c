@@ -1,6 +1,7 @@
 /* htab_test.c - the hash table beside a linear array, and without memory.
  *
- * g_try_malloc0_n() is defined here and takes the place of GLib's for this program, so that allocations can be made to fail.
+ * g_try_malloc0_n() is defined here and takes the place of GLib's for this program, so that allocations can be made to
+ * fail.
  */
 #include "slirp/base/htab.h"
 #include "slirp/base/list.h"
@@ -180,6 +181,9 @@ static void test_each_removes(void)
 	int n = 0;
 
 	g_assert_true(htab_init(&t));
+	arg = (struct remove_arg){ .t = &t };
+	htab_each(&t, remove_odd, &arg);
+	g_assert_cmpint(arg.n, ==, 0);
 	while (n < ITEMS / 2 || !t.old)
 		flip(&t, &items[n++]);
 	arg = (struct remove_arg){ .t = &t };

@@ -1,4 +1,5 @@
-/* list_test.c - the ring: order, unlinking twice, splicing.  And the byte loads, which are too small for a file of their own. */
+/* list_test.c - the ring: order, unlinking twice, splicing.  And the byte loads, which are too small for a file of
+ * their own. */
 #include "slirp/base/list.h"
 #include "slirp/base/bytes.h"
 

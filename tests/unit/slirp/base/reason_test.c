@@ -6,7 +6,8 @@
 
 static void test_list(void)
 {
-	GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal), *texts = g_hash_table_new(g_str_hash, g_str_equal);
+	GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal);
+	GHashTable *texts = g_hash_table_new(g_str_hash, g_str_equal);
 
 	g_assert_cmpint(R_OK, ==, 0);
 	g_assert_cmpstr(reason_name(R_OK), ==, "OK");

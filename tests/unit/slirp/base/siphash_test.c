@@ -1,4 +1,5 @@
-/* siphash_test.c - the paper's vector (appendix A), two more of the authors' list, and what a keyed hash must not ignore. */
+/* siphash_test.c - the paper's vector (appendix A), two more of the authors' list, and what a keyed hash must not
+ * ignore. */
 #include "slirp/base/siphash.h"
 #include "tests/unit/naive.h"
 

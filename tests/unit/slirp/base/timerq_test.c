@@ -1,6 +1,7 @@
 /* timerq_test.c - the heap beside an unsorted array that is searched from end to end, and without memory.
  *
- * g_try_realloc_n() is defined here and takes the place of GLib's for this program, so that allocations can be made to fail.
+ * g_try_realloc_n() is defined here and takes the place of GLib's for this program, so that allocations can be made to
+ * fail.
  */
 #include "slirp/base/timerq.h"
 
@@ -143,6 +144,7 @@ static void test_no_memory(void)
 	g_assert_cmpint(timerq_next(&q), ==, TIMERQ_NEVER);
 	no_memory = false;
 	g_assert_true(timerq_reserve(&q, 20));
+	g_assert_true(timerq_reserve(&q, 19));
 	no_memory = true;
 	for (int i = 0; i < 20; i++)
 		g_assert_true(timerq_set(&q, &t[i], 20 - i));

@@ -1,4 +1,5 @@
-/* gso_wire_test.c - random super-frames are cut; each piece is parsed back and summed the slow way, and the pieces together are the whole. */
+/* gso_wire_test.c - random super-frames are cut; each piece is parsed back and summed the slow way, and the pieces
+ * together are the whole. */
 #include "slirp/wire/gso_wire.h"
 #include "slirp/wire/csum_wire.h"
 #include "slirp/wire/eth_wire.h"
@@ -113,7 +114,8 @@ static void check_tcp(const struct super *s, const struct tcp_seg *seg, uint32_t
 /* Parses one piece as a receiver would and compares it with what the super-frame says. */
 static void check_piece(const struct super *s, const uint8_t *head, uint32_t off, uint32_t len)
 {
-	uint32_t l3_head = (uint32_t)s->meta.head_len - s->meta.l3_off, l4_head = (uint32_t)s->meta.head_len - s->meta.l4_off;
+	uint32_t l3_head = (uint32_t)s->meta.head_len - s->meta.l3_off;
+	uint32_t l4_head = (uint32_t)s->meta.head_len - s->meta.l4_off;
 	struct tcp_seg seg;
 	struct udp udp;
 	struct ip ip;

@@ -1,4 +1,5 @@
-/* icmp_wire_test.c - unreachable errors byte by byte; neighbour discovery there and back, cut short, bent, random bytes. */
+/* icmp_wire_test.c - unreachable errors byte by byte; neighbour discovery there and back, cut short, bent, random
+ * bytes. */
 #include "slirp/wire/icmp_wire.h"
 #include "slirp/wire/ip_wire.h"
 #include "tests/unit/naive.h"
@@ -15,7 +16,7 @@ static void test_unreach(void)
 
 	for (int i = 0; i < 4000; i++) {
 		bool v6 = i & 1;
-		int why = i / 2 % 4;
+		enum icmp_unreach why = (enum icmp_unreach)(i / 2 % 4);
 		struct addr src = random_addr(rand, v6), dst = random_addr(rand, v6);
 		uint32_t quote_len = (uint32_t)g_rand_int_range(rand, 0, 100), len = ICMP_HDR_LEN + quote_len;
 		uint8_t quote[100], *p = malloc(len);
@@ -23,7 +24,7 @@ static void test_unreach(void)
 
 		memset(p, 0xee, len);
 		fill_random(rand, quote, quote_len);
-		g_assert_cmpuint(icmp_wire_unreach_put(p, v6, (enum icmp_unreach)why, &src, &dst, quote, quote_len), ==, len);
+		g_assert_cmpuint(icmp_wire_unreach_put(p, v6, why, &src, &dst, quote, quote_len), ==, len);
 		g_assert_cmpuint(p[0], ==, v6 ? 1 : 3);
 		g_assert_cmpuint(p[1], ==, codes[why][v6]);
 		g_assert_cmphex(bytes_get32(p + 4), ==, 0);
