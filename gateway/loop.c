@@ -4,7 +4,9 @@
  * What it is not: an owner of descriptors, flows or frames.
  * Cost: a request is one poll() by GLib, one epoll_wait() here, and the work itself.  A turn that leaves work over is followed by the next
  * one without going back to GLib, at most LOOP_STREAK times or for LOOP_STREAK_US, so that other sources of the context are served.
- * Idle: the context sleeps in poll() without a timeout, or until the earliest deadline (g_source_set_ready_time()).
+ * Idle: the context sleeps in poll() without a timeout, or until the earliest deadline.
+ * GLib writes to its own wake-up descriptor whenever a source that must not recurse is dispatched and whenever a ready time changes:
+ * three system calls per turn.  So the source may recurse (and guards itself), and the deadline is told by prepare() and check().
  * System calls: epoll_create1 epoll_ctl epoll_wait close.
  * Below: slirp/stack.h, link.h, slirp/base.  Above: see loop.h.
  */
@@ -46,10 +48,9 @@ struct loop {
 	struct epoll_event batch[LOOP_EVENTS]; /* data.ptr: the watch; the loop itself for the link; NULL: skip */
 	int n_batch, cursor;		       /* entries in front of cursor are done */
 
-	int64_t wake;	/* what the source's ready time is set to; -1: never */
+	int64_t wake; /* when the next turn is due if no descriptor is ready; 0: at once */
 	uint64_t turns;
 	bool in_turn;
-	bool kicked; /* a turn is owed */
 };
 
 int64_t loop_now(void)
@@ -136,27 +137,20 @@ static void loop_reap(struct loop *l)
 	}
 }
 
-/* When the next turn must come: 0 at once, -1 never. */
-static int64_t loop_next(const struct loop *l, bool left, int64_t now)
+/* When the next turn must come; 0: at once. */
+static int64_t loop_next(const struct loop *l, bool left)
 {
-	int64_t at = timerq_next(&l->timers);
+	int64_t at = MIN(l->wake, timerq_next(&l->timers)); /* wake: a kick in this turn */
 
-	if (left || l->kicked || l->link_ready || l->gone_err)
+	if (left || l->link_ready || l->gone_err)
 		return 0;
-	if (l->st) {
-		int64_t st_at = stack_deadline(l->st);
-
-		if (stack_pending(l->st))
-			return 0;
-		at = MIN(at, st_at);
-	}
-	if (at <= now)
-		return 0;
-	return at == TIMERQ_NEVER ? -1 : at;
+	if (!l->st)
+		return at;
+	return stack_pending(l->st) ? 0 : MIN(at, stack_deadline(l->st));
 }
 
-/* The turn.  fetch: the epoll set may have something.  Returns when the next one is due, as loop_next(). */
-static int64_t loop_turn(struct loop *l, bool fetch)
+/* The turn.  fetch: the epoll set may have something.  True: the next one is due at once. */
+static bool loop_turn(struct loop *l, bool fetch)
 {
 	int64_t now = loop_now();				/* 1 now */
 	bool left = fetch && loop_fetch(l);			/* 2 epoll batch, at most LOOP_EVENTS */
@@ -164,15 +158,16 @@ static int64_t loop_turn(struct loop *l, bool fetch)
 
 	l->turns++;
 	l->in_turn = true;
-	l->kicked = false;
+	l->wake = TIMERQ_NEVER;
 	if (link_rx)
 		loop_link_rx(l, now);				/* 3 link rx, at most LOOP_FRAMES */
 	loop_sockets(l, now);					/* 4 sockets: the batch */
 	loop_expire(l, now);					/* 5 deadlines: the core's, at most LOOP_TIMERS of ours */
 	loop_flush(l, link_rx, now);				/* 6 connections write, acknowledge, send; 7 the link sends */
 	loop_reap(l);						/* 8 reap */
+	l->wake = loop_next(l, left);				/* 9 next wake */
 	l->in_turn = false;
-	return loop_next(l, left, now);				/* 9 next wake */
+	return l->wake <= now;
 }
 
 /* The link has failed: nothing is driven any more.  on_gone may free the loop, so this comes last. */
@@ -186,30 +181,42 @@ static void loop_link_gone(struct loop *l)
 	l->st = NULL;
 	l->link_ready = false;
 	l->gone_err = 0;
+	l->wake = timerq_next(&l->timers);
 	if (l->on_gone)
 		l->on_gone(l->arg, err);
 }
 
+static gboolean loop_source_check(GSource *source)
+{
+	return ((struct loop_source *)source)->loop->wake <= g_source_get_time(source);
+}
+
 static gboolean loop_source_prepare(GSource *source, gint *timeout)
 {
+	int64_t wake = ((struct loop_source *)source)->loop->wake;
+
 	*timeout = -1;
-	return ((struct loop_source *)source)->loop->kicked;
+	if (wake == TIMERQ_NEVER)
+		return FALSE;
+	if (loop_source_check(source))
+		return TRUE;
+	*timeout = (gint)MIN((wake - g_source_get_time(source) + 999) / 1000, G_MAXINT);
+	return FALSE;
 }
 
 static gboolean loop_source_dispatch(GSource *source, GSourceFunc fn, gpointer data)
 {
 	struct loop *l = ((struct loop_source *)source)->loop;
 	int64_t start = loop_now();
-	int64_t wake = loop_turn(l, g_source_query_unix_fd(source, l->tag) != 0);
+	bool again;
 
 	(void)fn;
 	(void)data;
-	for (int i = 1; wake == 0 && !l->gone_err && i < LOOP_STREAK && loop_now() - start < LOOP_STREAK_US; i++)
-		wake = loop_turn(l, true);
-	if (wake != l->wake) {
-		l->wake = wake;
-		g_source_set_ready_time(source, wake);
-	}
+	if (l->in_turn) /* a callback of ours iterates the context */
+		return G_SOURCE_CONTINUE;
+	again = loop_turn(l, g_source_query_unix_fd(source, l->tag) != 0);
+	for (int i = 1; again && !l->gone_err && i < LOOP_STREAK && loop_now() - start < LOOP_STREAK_US; i++)
+		again = loop_turn(l, true);
 	if (l->gone_err)
 		loop_link_gone(l);
 	return G_SOURCE_CONTINUE;
@@ -219,6 +226,7 @@ struct loop *loop_new(GMainContext *ctx, GError **err)
 {
 	static const GSourceFuncs funcs = {
 		.prepare = loop_source_prepare,
+		.check = loop_source_check,
 		.dispatch = loop_source_dispatch,
 	};
 	int epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -233,12 +241,13 @@ struct loop *loop_new(GMainContext *ctx, GError **err)
 	l = g_new0(struct loop, 1);
 	l->ctx = g_main_context_ref(ctx);
 	l->epfd = epfd;
-	l->wake = -1;
+	l->wake = TIMERQ_NEVER;
 	timerq_init(&l->timers);
 	list_init(&l->reap);
 	l->source = g_source_new((GSourceFuncs *)&funcs, sizeof(struct loop_source));
 	((struct loop_source *)l->source)->loop = l;
 	g_source_set_name(l->source, "gateway");
+	g_source_set_can_recurse(l->source, TRUE);
 	l->tag = g_source_add_unix_fd(l->source, epfd, G_IO_IN);
 	g_source_attach(l->source, ctx);
 	return l;
@@ -305,8 +314,8 @@ bool loop_timer_set(struct loop *l, struct loop_timer *t, int64_t at)
 {
 	if (!timerq_set(&l->timers, &t->timer, at))
 		return false;
-	if (!l->in_turn)
-		loop_kick(l); /* the turn works out the next wake */
+	if (!l->in_turn) /* else its end will see to it */
+		l->wake = MIN(l->wake, at);
 	return true;
 }
 
@@ -321,5 +330,5 @@ void loop_reap_later(struct loop *l, struct loop_reap *r, void (*fn)(struct loop
 
 void loop_kick(struct loop *l)
 {
-	l->kicked = true; /* seen by loop_source_prepare() */
+	l->wake = 0; /* seen by loop_source_prepare() */
 }
