@@ -1,0 +1,28 @@
+/* hostsock.h - the only place where addresses become sockaddrs and back, and where host sockets are made.
+ *
+ * Below: slirp/base.  Above: dial.c, dns_relay.c, tests.
+ */
+#ifndef GATEWAY_HOSTSOCK_H
+#define GATEWAY_HOSTSOCK_H
+
+#include "slirp/base/addr.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* IPv4 endpoints become AF_INET, all others AF_INET6.  Returns the length for connect() and friends. */
+socklen_t hostsock_sockaddr(const struct endpoint *e, struct sockaddr_storage *ret);
+/* False: neither AF_INET nor AF_INET6. */
+bool hostsock_endpoint(const struct sockaddr_storage *ss, struct endpoint *ret);
+
+/* Where outgoing sockets stand; zeroed: the kernel chooses. */
+struct hostsock_origin {
+	struct addr outbound4, outbound6; /* addr_any: unset */
+	char outbound_if[16];		  /* "": unset */
+};
+
+/* A non-blocking, close-on-exec socket of the family of `to`, bound to the origin; type SOCK_STREAM or SOCK_DGRAM.  Descriptor or -errno. */
+int hostsock_open(const struct addr *to, int type, const struct hostsock_origin *origin);
+
+#endif

@@ -1,0 +1,137 @@
+/* stack.h - the guest-facing core: a calculator.
+ *
+ * What it is: Ethernet, ARP, NDP, IPv4, IPv6, UDP and the guest's half of every TCP connection.  Frames, host events and `now` go in;
+ * frames and calls to struct stack_host come out.
+ * What it is not: a user of sockets, clocks, files, logs or threads.  It can be run from a text file (tests/scripts).
+ * Times: int64_t microseconds on any monotonic clock; the caller passes one value per turn.
+ * Memory: connections belong to the host (tcp_syn hands them out, tcp_gone gives them back); the stack owns its tables.
+ * Re-entrance: no stack_host or upstream callback may call into the stack.
+ * Below: slirp/base, slirp/wire, upstream.h.  Above: gateway/gateway.c, tests.
+ */
+#ifndef SLIRP_STACK_H
+#define SLIRP_STACK_H
+
+#include "slirp/base/addr.h"
+#include "slirp/base/reason.h"
+#include "slirp/base/siphash.h"
+#include "slirp/wire/eth_wire.h"
+#include "slirp/wire/gso_wire.h"
+#include "slirp/wire/icmp_wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct stack;
+struct tcp_conn;
+
+enum {
+	FRAME_HEAD_MAX = 256, /* a link that copies headers out of guest memory copies this many bytes, or the whole frame if shorter */
+	TX_SLOT_IOV = 64,     /* pieces of payload in one slot */
+	TX_PAYLOAD_MAX = 65535 - 60 - 60,
+};
+
+/* One frame or one super-frame from the guest.  Everything stays valid and unchanged until stack_flush() returns. */
+struct frame {
+	const uint8_t *head;	  /* private memory, from the Ethernet header on; at least min(256, whole frame) bytes */
+	uint32_t head_len;
+	const struct iovec *rest; /* the bytes behind head, possibly guest memory: payload only, never parsed */
+	int n_rest;
+	uint32_t rest_len;
+	uint16_t gso_size; /* payload bytes per segment of a super-frame; 0: an ordinary frame */
+	bool csum_ok;	   /* the link vouches for the L4 checksum */
+};
+
+/* Room for one frame toward the guest in the link's own memory. */
+struct tx_slot {
+	uint8_t *head;		      /* head_len bytes as asked: Ethernet, IP and L4 header, written by the core once */
+	struct iovec pl[TX_SLOT_IOV]; /* where the payload goes, in order; a link that cuts has left header gaps between the pieces */
+	int n_pl;
+	uint32_t room; /* payload bytes that pl holds; may be less than asked, never 0 when payload was asked for */
+	void *priv;    /* the link's */
+};
+
+/* What the core needs of its surroundings; embed it and use container_of(). */
+struct stack_host {
+	/* A slot for head_len bytes of headers and up to payload_len bytes behind them, to be cut into pieces of mss (0: one piece).
+	 * False: the link is full; the host calls stack_link_ready() when that has changed. */
+	bool (*tx_get)(struct stack_host *h, struct tx_slot *slot, uint32_t head_len, uint32_t payload_len, uint32_t mss);
+	/* Sends the slot with `used` payload bytes (possibly fewer than room).  A slot may be abandoned by not putting it. */
+	void (*tx_put)(struct stack_host *h, struct tx_slot *slot, const struct frame_meta *meta, uint32_t used);
+
+	/* A valid first SYN.  Return R_OK with *ret = zeroed memory for a connection, which stays HELD until tcp_open_accept() or
+	 * tcp_open_refuse(); any other reason refuses at once, by RST or ICMP as tcp_open_answer() says. */
+	enum reason (*tcp_syn)(struct stack_host *h, const struct tuple *t, struct tcp_conn **ret);
+	/* The connection has left every table; its memory is the host's again.  Not to be freed before the current stack call
+	 * returns.  If the upstream was not aborted, both directions ended in order and it is to be closed. */
+	void (*tcp_gone)(struct stack_host *h, struct tcp_conn *c, enum reason why);
+
+	/* A valid datagram from the guest; data is valid during the call.  R_OK: taken; else the reason to count. */
+	enum reason (*dgram)(struct stack_host *h, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now);
+};
+
+/* What the link can carry (gateway/link.h says the same to the gateway). */
+struct stack_link {
+	uint16_t mtu;		   /* IP bytes per frame */
+	bool tso4, tso6;	   /* super-frames toward the guest need no cutting */
+	bool lossless;		   /* no slow start needed */
+	uint32_t guest_queue; /* frames that the guest may have under way to us before the link drops any; 0: no such limit */
+};
+
+struct stack_config {
+	bool v4, v6;
+	struct mac gw_mac, guest_mac;
+	struct addr gw4, dns4, guest4;
+	struct addr gw6, dns6, guest6;
+	struct prefix net4, net6;
+	struct stack_link link;
+	struct siphash_key key; /* random */
+	/* tunables, microseconds; stack_config_init() sets the defaults */
+	int64_t delayed_ack;	    /* longest wait for data to carry an ACK, RFC 9293 3.8.6.3 (below its 500 ms) */
+	int64_t rto_min, rto_max;   /* RFC 6298 2.4, 2.5 */
+	int64_t handshake_timeout;  /* SYN-ACK unanswered */
+	int64_t silent_timeout;	    /* no ACK progress and no answer to probes; RFC 1122 4.2.3.5: at least 100 s */
+	int64_t keepalive;	    /* idle established connection */
+	int64_t half_close_probe;   /* idle half-closed connection: probe interval */
+	int64_t half_close_timeout; /* of unanswered probes */
+	int64_t time_wait;	    /* 2 MSL */
+	uint32_t time_wait_max;	    /* entries; the oldest goes first */
+	uint32_t max_window;	    /* bytes; the most that is ever advertised */
+	uint32_t max_flight;	    /* bytes; the most that one connection has unacknowledged toward the guest */
+	uint32_t flush_budget;	    /* payload bytes that one connection sends per flush */
+};
+
+struct stack_stats {
+	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes; /* a super-frame counts once */
+	uint64_t to_host_bytes, to_guest_bytes;		   /* TCP payload acknowledged to, by the guest */
+	uint64_t retransmits, rto_events, acks_sent, time_waits;
+	uint32_t conns; /* in the table, without time-wait */
+};
+
+void stack_config_init(struct stack_config *cfg); /* zeroes, then sets the tunables' defaults */
+
+/* NULL: no memory.  cfg is copied; host must outlive the stack; drops counts the reasons of dropped packets. */
+struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host, struct reason_tally *drops);
+/* Every connection must be gone (tcp_conn_abort_all()).  NULL is a no-op. */
+void stack_free(struct stack *st);
+
+/* One frame from the guest.  R_OK or the reason why it was dropped (already counted). */
+enum reason stack_input(struct stack *st, const struct frame *f, int64_t now);
+/* Every touched connection writes what came, acknowledges, and gets one try to send.  Bounded by flush_budget per connection. */
+void stack_flush(struct stack *st, int64_t now);
+/* Serves the deadlines that are due; the effects leave with the next stack_flush(). */
+void stack_expire(struct stack *st, int64_t now);
+/* When stack_expire() must be called if nothing else happens; TIMERQ_NEVER if never. */
+int64_t stack_deadline(const struct stack *st);
+/* True while stack_flush() has left work over (budgets): call it again in the next turn without waiting. */
+bool stack_pending(const struct stack *st);
+/* The link has room again. */
+void stack_link_ready(struct stack *st);
+
+/* One UDP datagram to the guest, from `far` to `guest`.  R_OK or why not (family, LINK_FULL, larger than the MTU: L4_LENGTH). */
+enum reason stack_dgram(struct stack *st, const struct tuple *t, const uint8_t *data, uint32_t len);
+
+void stack_stats(const struct stack *st, struct stack_stats *ret);
+const struct stack_config *stack_cfg(const struct stack *st);
+
+#endif
