@@ -76,13 +76,15 @@ bool addr_is_linklocal(const struct addr *a);	/* 169.254/16 or fe80::/10 */
 /* Text to value; no name look-up.  *end, if not NULL, is where parsing stopped (also on failure: the wrong character);
  * with end == NULL the whole text must be an address. */
 bool addr_parse(const char *text, struct addr *ret, const char **end);
-/* "ADDR/LEN"; host bits must be zero unless host_bits is true (then they are cleared and *ret_host, if given, keeps the address). */
+/* "ADDR/LEN".  Host bits must be zero (if not, *end is the first character of LEN) unless host_bits is true: then they are
+ * cleared, and *ret_host, if given, keeps the address as written. */
 bool prefix_parse(const char *text, bool host_bits, struct prefix *ret, struct addr *ret_host, const char **end);
 
 /* Value to text, RFC 5952 for IPv6; buf has ADDR_STRLEN or ENDPOINT_STRLEN bytes; returns buf. */
 const char *addr_format(const struct addr *a, char *buf);
 const char *endpoint_format(const struct endpoint *e, char *buf);
 
+/* An IPv4 address is only in an IPv4 prefix: ::/0 is all of IPv6 and nothing else. */
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 /* The n-th address of a prefix: base + n (n below 2^32). */
 struct addr prefix_nth(const struct prefix *p, uint32_t n);

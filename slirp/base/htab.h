@@ -26,6 +26,7 @@ struct htab {
 	uint32_t mask, old_mask;
 	uint32_t drained; /* buckets of old already moved */
 	uint32_t count;
+	bool visiting; /* inside htab_each(): nothing moves */
 };
 
 bool htab_init(struct htab *t); /* false: no memory */
@@ -35,6 +36,7 @@ static inline uint32_t htab_count(const struct htab *t)
 	return t->count;
 }
 
+/* n must be in no table; duplicates of hash and key are the caller's affair. */
 void htab_insert(struct htab *t, struct htab_node *n, uint32_t hash);
 void htab_remove(struct htab *t, struct htab_node *n); /* n must be in t */
 
@@ -42,7 +44,7 @@ void htab_remove(struct htab *t, struct htab_node *n); /* n must be in t */
 struct htab_node *htab_first(const struct htab *t, uint32_t hash);
 struct htab_node *htab_next(const struct htab *t, const struct htab_node *n);
 
-/* Visits every node, in no order; fn may remove the node it is given and no other.  For shutdown and listings only. */
+/* Visits every node, in no order; fn may remove the node it is given and no other, and may insert nothing.  For shutdown and listings only. */
 void htab_each(struct htab *t, void (*fn)(struct htab_node *n, void *arg), void *arg);
 
 #endif

@@ -49,7 +49,8 @@ struct neigh_msg {
 	bool router, solicited, override; /* advertisement only */
 };
 
-/* p: the ICMPv6 header; all of len readable.  Checks RFC 4861 7.1.1 and 7.1.2 except the hop limit of 255, which the caller knows. */
+/* p: the ICMPv6 header; all of len readable.  Checks of RFC 4861 7.1.1 and 7.1.2 what
+ * stands in the message; the hop limit of 255, the checksum and what depends on the IP addresses is the caller's. */
 enum reason icmp_wire_neigh_parse(const uint8_t *p, uint32_t len, struct neigh_msg *ret);
 /* Writes ICMP6_NEIGH_LEN bytes (has_mac must be true), checksum complete. */
 void icmp_wire_neigh_put(uint8_t *p, const struct neigh_msg *m, const struct addr *src, const struct addr *dst);

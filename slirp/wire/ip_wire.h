@@ -2,7 +2,8 @@
  *
  * Codec: parse checks every length and the IPv4 header checksum and refuses what no later code should meet (mapped addresses in
  * IPv6).  Extension headers: hop-by-hop, routing (segments left 0) and destination options are walked, at most 8 of them; a fragment
- * header sets is_fragment; everything else ends as IP_OPTION or as an unknown protocol.
+ * header sets is_fragment and ends the walk, unless it stands on a whole packet (RFC 6946: then it is stepped over); an option that
+ * must be understood (RFC 8200 4.2) is IP_OPTION; everything else ends as IP_OPTION or as an unknown protocol.
  * Below: slirp/base, csum_wire.  Above: slirp/ip_in.c, slirp/ip_out.c, links, tests.
  */
 #ifndef SLIRP_WIRE_IP_WIRE_H
@@ -34,7 +35,7 @@ struct ip {
 	uint8_t tos; /* DSCP and ECN */
 	bool v6;
 	bool dont_fragment; /* IPv4 DF; true for IPv6 */
-	bool is_fragment;   /* MF set or offset not 0 */
+	bool is_fragment;   /* MF set or offset not 0; IPv6: hdr_len includes the fragment header, its last 8 bytes */
 	uint16_t id;	    /* IPv4 identification */
 };
 

@@ -1,7 +1,7 @@
 /* l4_wire.h - TCP segments and UDP headers as values.  RFC 9293 3.1, RFC 7323, RFC 2018, RFC 768.
  *
- * Codec: parse checks lengths, options and (unless the link vouches for it) the checksum; put writes header and options, with a checksum
- * field of zero that the link or csum_wire fills in.
+ * Codec: parse checks lengths and options; put writes header and options, with a checksum field of zero that the link or gso_wire
+ * fills in.  Checksums are not looked at: who must check sums csum_wire_pseudo() and the whole of l4_len to csum_wire_final() == 0.
  * Below: slirp/base, csum_wire.  Above: slirp/ip_in.c, slirp/tcp_out.c, tests.
  */
 #ifndef SLIRP_WIRE_L4_WIRE_H
@@ -47,13 +47,14 @@ struct tcp_seg {
 	struct tcp_range sack[TCP_SACK_MAX];
 };
 
-/* p: the TCP header; head_len: bytes readable; l4_len: TCP header and payload.  The checksum is not looked at: see below.
+/* p: the TCP header; head_len: bytes readable; l4_len: TCP header and payload.  ret is written only on R_OK.
  * Options: an option running over the header's end ends the walk (RFC 9293 3.1 asks to tolerate any); MSS 0 counts as absent. */
 enum reason l4_wire_tcp_parse(const uint8_t *p, uint32_t head_len, uint32_t l4_len, struct tcp_seg *ret);
 /* Header length that l4_wire_tcp_put() will need for the options set in seg; a multiple of 4. */
 uint32_t l4_wire_tcp_len(const struct tcp_seg *seg);
 /* Writes header and options of seg (hdr_len and len ignored; checksum field 0); returns the header length.  Order: MSS, SACK-permitted,
- * timestamps, window scale, SACK; padding by NOP in front. */
+ * timestamps, window scale, SACK; each (SACK-permitted with timestamps counts as one) fills whole words, by NOPs in front of it.
+ * SACK ranges that do not fit into TCP_HDR_MAX are left out, the last first. */
 uint32_t l4_wire_tcp_put(uint8_t *p, const struct tcp_seg *seg);
 
 struct udp {
@@ -65,7 +66,7 @@ struct udp {
 enum reason l4_wire_udp_parse(const uint8_t *p, uint32_t head_len, uint32_t l4_len, struct udp *ret);
 void l4_wire_udp_put(uint8_t *p, const struct udp *u); /* UDP_HDR_LEN bytes, checksum field 0 */
 
-/* "S", "S.", "F.", "R", "P." ... in packetdrill's letters (S F R P U, "." for ACK), for logs and tests; buf has 8 bytes. */
+/* "S", "S.", "F.", "R", "P.", "-" for none ... in packetdrill's letters (S F R P U, "." for ACK), for logs and tests; buf has 8 bytes. */
 const char *l4_wire_flags(uint8_t flags, char *buf);
 
 #endif
