@@ -15,6 +15,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+enum { MESSAGE_SIZE = 32768 }; /* what the kernel puts into one datagram of a dump at most */
+
 struct place {
 	struct addr addr;
 	uint32_t ifindex;
@@ -124,7 +126,7 @@ static int on_message(const struct nlmsghdr *nlh, void *arg)
 
 static int dump_once(struct mnl_socket *nl, struct set *s, uint32_t seq)
 {
-	char buf[MNL_SOCKET_DUMP_SIZE] __attribute__((aligned(8)));
+	char buf[MESSAGE_SIZE] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	int rc = MNL_CB_OK;
 
@@ -207,7 +209,7 @@ int hostinfo_fd(const struct hostinfo *h)
 
 int hostinfo_read(struct hostinfo *h)
 {
-	char buf[MNL_SOCKET_DUMP_SIZE] __attribute__((aligned(8)));
+	char buf[MESSAGE_SIZE] __attribute__((aligned(8)));
 	int rc = 0;
 
 	for (;;) {

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -40,7 +41,7 @@ char *netns_resolv_text(const struct gateway_config *cfg, const char *const *sea
 	return g_string_free(s, FALSE);
 }
 
-/* A descriptor of a file with that text on a tmpfs that is mounted nowhere any more but still attached through it, or -errno. */
+/* A descriptor of a new file with that text, or -errno. */
 static int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);

@@ -239,7 +239,7 @@ static void probe_peek(struct probe_result *ret)
 
 	ret->ok = v4 && v6;
 	ret->found = g_strdup_printf("SO_PEEK_OFF on TCP sockets: IPv4 %s, IPv6 %s", v4 ? "yes" : "no", v6 ? "yes" : "no");
-	ret->remedy = "Linux 6.9 (IPv4 and IPv6 from 6.10)";
+	ret->remedy = "a newer kernel (Linux 6.9 for IPv4, a later one for IPv6)";
 }
 
 static void probe_udp(struct probe_result *ret)
