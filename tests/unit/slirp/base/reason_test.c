@@ -9,8 +9,8 @@ static void test_list(void)
 	GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal);
 	GHashTable *texts = g_hash_table_new(g_str_hash, g_str_equal);
 
-	g_assert_cmpint(R_OK, ==, 0);
-	g_assert_cmpstr(reason_name(R_OK), ==, "OK");
+	g_assert_cmpint(R_ACCEPTED, ==, 0);
+	g_assert_cmpstr(reason_name(R_ACCEPTED), ==, "ACCEPTED");
 	g_assert_cmpstr(reason_name(R_SPOOFED_MAC), ==, "SPOOFED_MAC");
 	for (int i = 0; i < R_COUNT; i++) {
 		g_assert_true(g_hash_table_add(names, (gpointer)reason_name((enum reason)i)));
@@ -34,7 +34,7 @@ static void test_count(void)
 	g_assert_cmpint(reason_count(&tally, R_DENIED), ==, R_DENIED);
 	g_assert_cmpint(reason_count(&tally, R_DENIED), ==, R_DENIED);
 	g_assert_cmpuint(tally.n[R_DENIED], ==, 2);
-	g_assert_cmpuint(tally.n[R_OK], ==, 0);
+	g_assert_cmpuint(tally.n[R_ACCEPTED], ==, 0);
 }
 
 int main(int argc, char **argv)
