@@ -157,14 +157,14 @@ def make_rows():
     rows.append({"name": "idle10k", "kind": "idle", "mtu": 65520,
                  "family": "v4", "trial": measure_idle})
     for ms in (0.5, 2, 20):
-        rows.append({"name": f"ackdelay-{ms}ms", "kind": "stream", "dir": "rx",
+        rows.append({"name": f"ackdelay-{ms}ms", "kind": "delay", "dir": "rx",
                      "mtu": 65520, "family": "v4", "streams": 1,
                      "delay_us": int(ms * 1000), "trial": measure_stream})
     return rows
 
 
 def describe(row):
-    if "delay_us" in row:
+    if row["kind"] == "delay":
         return (f"host to guest, 1 stream, MTU {row['mtu']}, the guest's ACKs "
                 f"arrive {row['delay_us'] / 1000:g} ms late")
     if row["kind"] == "stream":
@@ -182,6 +182,8 @@ def describe(row):
 # The columns of each kind of row: field, heading, format.
 COLUMNS = {
     "stream": [("gbit", "Gbit/s", "{:.2f}"), ("cpu_gb", "CPU s/GB", "{:.2f}")],
+    "delay": [("gbit", "Gbit/s", "{:.2f}"), ("cpu_gb", "CPU s/GB", "{:.2f}"),
+              ("wire_lost", "frames lost on the wire", "{:.0f}")],
     "latency": [("p50", "p50 us", "{:.1f}"), ("p99", "p99 us", "{:.0f}"),
                 ("per_s", "per s", "{:.0f}")],
     "idle": [("held", "held", "{:.0f}"),
@@ -193,7 +195,8 @@ COLUMNS = {
              ("rr_grew", "rr grew", "{:.2f}")],
 }
 # The figure whose ratio says most, and whether more of it is better.
-HEADLINE = {"stream": ("gbit", True), "latency": ("p50", False),
+HEADLINE = {"stream": ("gbit", True), "delay": ("gbit", True),
+            "latency": ("p50", False),
             "crr": ("per_s", True), "idle": None}
 
 
@@ -278,7 +281,7 @@ class Judge:
             self.idle(row)
         elif row["kind"] == "latency":
             self.latency(row)
-        elif row["streams"] == 1 and "delay_us" not in row:
+        elif row["kind"] == "stream" and row["streams"] == 1:
             self.stream(row)
         return self.lines
 
@@ -289,7 +292,10 @@ def one_trial(lab, row, name, options):
     guest = stacks.start(lab, name, row["mtu"], row["family"], options,
                          row.get("delay_us"))
     try:
-        return row["trial"](lab, guest, row, options.seconds)
+        figures = row["trial"](lab, guest, row, options.seconds)
+        if guest.wire:
+            figures["wire_lost"] = guest.wire_lost()
+        return figures
     except Failed as e:
         words = guest.words()
         raise Failed(f"{e}; {words}" if words and words not in str(e) else e)

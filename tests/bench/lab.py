@@ -42,7 +42,10 @@ ip -6 route del local ::1 dev lo table local
 ip -6 route add local ::1 dev lo table local metric 1 congctl cubic
 """
 
+# Buffer limits are those of a plain kernel, whatever this machine is tuned to.
 SYSCTLS = """
+echo 4096 131072 6291456 > /proc/sys/net/ipv4/tcp_rmem
+echo 4096 16384 4194304 > /proc/sys/net/ipv4/tcp_wmem
 echo 10000 65000 > /proc/sys/net/ipv4/ip_local_port_range
 echo 1 > /proc/sys/net/ipv4/tcp_tw_reuse
 """
@@ -155,7 +158,7 @@ class Lab:
         self.dir = tempfile.mkdtemp(prefix="bench-")
         os.chmod(self.dir, 0o755)
         self.build = build
-        for name in ("bench-traffic", "bench-limit"):
+        for name in ("bench-traffic", "bench-limit", "bench-delay"):
             source = find_program(build, name)
             with open(source, "rb") as f, \
                     open(f"{self.dir}/{name}", "wb") as t:
@@ -204,7 +207,7 @@ class Lab:
 
     def inside(self, pid, script):
         """Run a shell script in the namespaces of pid."""
-        sh(script, [self.traffic, "-N", str(pid), "exec"])
+        return sh(script, [self.traffic, "-N", pid, "exec"])
 
     def hold(self, *options):
         """A process that keeps new namespaces; with -U, root is mapped."""
@@ -230,7 +233,7 @@ def put(path, text):
 
 
 def sh(script, prefix=()):
-    r = subprocess.run([*prefix, "/bin/sh", "-e", "-c", script],
+    r = subprocess.run([*map(str, prefix), "/bin/sh", "-e", "-c", script],
                        capture_output=True, text=True, timeout=20)
     if r.returncode:
         words = (r.stderr or r.stdout).strip().splitlines()

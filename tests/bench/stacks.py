@@ -5,19 +5,17 @@ A started stack is a Guest: namespaces to run clients in, the addresses that
 lead to the host's loopback, and the processes whose CPU time counts.
 """
 
+import json
 import os
 import shutil
 import time
 
-from lab import Failed, Proc, cpu_seconds, family_of, find_holder, sh
+from lab import (SYSCTLS, Failed, Proc, cpu_seconds, family_of, find_holder,
+                 sh)
 
-STACK_CPU = 0
+STACK_CPU, LOAD_CPU = 0, 1
 
-GUEST_SYSCTLS = """
-ip link set lo up
-echo 10000 65000 > /proc/sys/net/ipv4/ip_local_port_range
-echo 1 > /proc/sys/net/ipv4/tcp_tw_reuse
-"""
+GUEST_SYSCTLS = "ip link set lo up\n" + SYSCTLS
 
 SLIRP_GATEWAY = {"v4": "10.0.2.2", "v6": "fd00::2"}
 
@@ -52,6 +50,8 @@ class Guest:
         self.interface = "tap0"
         self.stack = None       # Proc of the stack, None for veth
         self.others = []        # further processes to end
+        self.delay_us = 0       # on the way from the guest to the gateway
+        self.wire = None        # Proc of the delaying wire
         self.link = None        # our end of a veth, to remove at the end
 
     def stack_pids(self):
@@ -66,12 +66,14 @@ class Guest:
 
     def wait_ready(self, family, timeout=8):
         """Until a byte has gone to a server and back."""
+        patience = 0.02 + 5 * self.delay_us / 1e6
         server, port = self.lab.server(1)
         end = time.monotonic() + timeout
         try:
             while time.monotonic() < end:
                 self.check()
-                client = self.lab.client(self, 1, port, family, "rr", 1, 0.02)
+                client = self.lab.client(self, 1, port, family, "rr", 1,
+                                         patience)
                 client.line(1)
                 answer = client.line(1)
                 client.stop()
@@ -81,6 +83,15 @@ class Guest:
         finally:
             server.stop()
         raise Failed(self.words() or f"no answer from the gateway ({family})")
+
+    def wire_lost(self):
+        """Frames the delaying wire could not take.  This ends it."""
+        self.wire.p.terminate()
+        try:
+            r = self.wire.json(5, "delay")
+        except Failed:
+            return None
+        return r["overrun"] + r["lost"]
 
     def words(self):
         return self.stack.last_words() if self.stack else ""
@@ -159,6 +170,64 @@ def start_veth(guest, mtu, options):
     guest.lab.inside(guest.pid, VETH_GUEST)
 
 
+# The tap stays in its namespace without addresses, a veth stands beside it.
+DELAY_MIDDLE = """
+ip addr flush dev {tap}
+for i in {tap} vd0; do
+    echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6
+done
+ip link set vd0 up
+"""
+
+DELAY_GUEST = """
+ip link set eth0 address {mac}
+ip link set eth0 up
+echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6
+ip addr add {addr} dev eth0
+ip route replace default via {gateway} dev eth0
+"""
+
+
+def insert_delay(guest, mtu, delay_us):
+    """Move the guest one namespace away, behind a wire that is slow from the
+    guest to the gateway.  MAC and IPv4 address move with it."""
+    lab, middle, tap = guest.lab, guest.pid, guest.interface
+    link = wait_address(lab, middle, tap)
+    addr = next(a for a in link["addr_info"] if a["family"] == "inet")
+    far = Proc([lab.traffic, "-N", middle, "-u", "hold", lab.new_token()])
+    guest.others.append(far)
+    far.json(5, "hold")
+    lab.inside(middle, f"ip link add vd0 mtu {mtu} type veth "
+                       f"peer name eth0 mtu {mtu} netns {far.pid}")
+    lab.inside(middle, DELAY_MIDDLE.format(tap=tap))
+    lab.inside(far.pid, GUEST_SYSCTLS + DELAY_GUEST.format(
+        mac=link["address"], gateway=guest.gateway["v4"],
+        addr=f"{addr['local']}/{addr['prefixlen']}"))
+    if guest.name.startswith("limit"):
+        lab.inside(far.pid, "ip neigh replace 10.0.2.2 "
+                   "lladdr 02:00:00:00:00:01 nud permanent dev eth0")
+    wire = Proc([lab.delay, "-N", middle, "-d", delay_us, tap, "vd0"],
+                cpu=LOAD_CPU)
+    guest.others.append(wire)
+    guest.wire = wire
+    wire.json(5, "delay")
+    guest.pid, guest.interface, guest.delay_us = far.pid, "eth0", delay_us
+
+
+def wait_address(lab, pid, interface, timeout=5):
+    """Stacks set their interface up while their command runs already."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        try:
+            link = json.loads(lab.inside(pid, f"ip -j addr show {interface}"))[0]
+            if any(a["family"] == "inet" for a in link["addr_info"]):
+                return link
+        except Failed:
+            pass
+        time.sleep(0.05)
+    raise Failed(f"{interface} got no IPv4 address")
+
+
 STARTERS = {
     "slirpgate": start_slirpgate,
     "pasta": start_pasta,
@@ -186,6 +255,8 @@ def start(lab, name, mtu, family, options, delay_us=None):
     guest.deadline = time.monotonic() + 8
     try:
         STARTERS[name](guest, mtu, options)
+        if delay_us:
+            insert_delay(guest, mtu, delay_us)
         guest.wait_ready(family)
     except BaseException:
         guest.stop()
