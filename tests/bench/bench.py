@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 
@@ -23,7 +24,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
-from lab import UNSHARE, Failed, Lab, descriptors, status_sum  # noqa: E402
+from lab import (UNSHARE, Failed, Lab, descriptors, machine_speed,  # noqa: E402
+                 status_sum)
 import stacks  # noqa: E402
 from stacks import OURS, PEERS  # noqa: E402
 
@@ -32,6 +34,9 @@ WARMUP = 0.4
 IDLE_COUNT = 10000
 IDLE_OPEN_SECONDS = 40
 IDLE_WATCH_SECONDS = 3
+IDLE_PROBES = 3
+NEVER = 9999            # stands for an infinite ratio
+IDLE_RUNS = 3           # at most: this row is long
 
 
 # ---- trials: one stack, one row, one run -> a dictionary of figures ----
@@ -85,24 +90,17 @@ def measure_latency(lab, guest, row, seconds):
             "failed": r["failed"]}
 
 
-def measure_idle(lab, guest, row, seconds):
+def measure_idle(lab, guest, row, seconds, twin):
     """What 10 000 silent connections cost: memory, descriptors, wake-ups, and
-    what they do to the traffic of others."""
+    what they do to the traffic of others.  The twin is the same stack without
+    them: each probe runs on both, one right after the other."""
     pids = guest.stack_pids()
-    probes = [("rx", measure_stream, "gbit", 1),
-              ("tx", measure_stream, "gbit", 1),
-              ("rr", measure_latency, "p50", 1)]
-
-    def probe_all():
-        out = {}
-        for what, fn, field, n in probes:
-            sub = {"dir": what, "family": "v4", "streams": n, "inflight": n}
-            out[what] = fn(lab, guest, sub, seconds)[field]
-        return out
-
-    before = probe_all()
-    memory_a = status_sum(pids, "RssAnon")
-    files_a = descriptors(pids)
+    # A first exchange of each kind, so that what a stack sets aside once is
+    # not counted as the price of a connection.
+    for what in ("rx", "tx", "rr"):
+        probe(lab, guest, what, 0.2)
+    memory = status_sum(pids, "RssAnon")
+    files = descriptors(pids)
     server, port = lab.server(LOAD_CPU)
     client = None
     try:
@@ -115,26 +113,43 @@ def measure_idle(lab, guest, row, seconds):
         time.sleep(0.5)
         figures = {"held": held, "open_s": r["seconds"]}
         if guest.stack:
-            memory_b = status_sum(pids, "RssAnon")
-            figures["bytes_conn"] = (memory_b - memory_a) * 1024 / held
-            figures["files_conn"] = (descriptors(pids) - files_a) / held
+            memory = status_sum(pids, "RssAnon") - memory
+            figures["bytes_conn"] = memory * 1024 / held
+            figures["files_conn"] = (descriptors(pids) - files) / held
             woken = status_sum(pids, "voluntary_ctxt_switches")
             time.sleep(IDLE_WATCH_SECONDS)
             figures["wakeups"] = \
                 status_sum(pids, "voluntary_ctxt_switches") - woken
         guest.check()
-        with_idle = probe_all()
+        for what, name in (("rx", "rx_kept"), ("tx", "tx_kept"),
+                           ("rr", "rr_grew")):
+            figures[name] = compare_probes(lab, guest, twin, what, seconds)
     finally:
         if client:
             client.finish(5)
         server.stop()
-    for what in before:
-        figures[what + "_none"] = before[what]
-        figures[what + "_idle"] = with_idle[what]
-    figures["rx_kept"] = with_idle["rx"] / before["rx"]
-    figures["tx_kept"] = with_idle["tx"] / before["tx"]
-    figures["rr_grew"] = with_idle["rr"] / before["rr"]
     return figures
+
+
+def probe(lab, guest, what, seconds):
+    sub = {"dir": what, "family": "v4", "streams": 1, "inflight": 1}
+    if what == "rr":
+        return measure_latency(lab, guest, sub, seconds)["p50"]
+    return measure_stream(lab, guest, sub, seconds)["gbit"]
+
+
+def compare_probes(lab, guest, twin, what, seconds):
+    """With idle connections relative to without; nothing moves = 0 or, for a
+    latency, NEVER."""
+    ratios = []
+    for _ in range(IDLE_PROBES):
+        without = probe(lab, twin, what, seconds / 2)
+        try:
+            ratios.append(probe(lab, guest, what, seconds / 2) / without)
+        except Failed:
+            guest.check()
+            return NEVER if what == "rr" else 0.0
+    return statistics.median(ratios)
 
 
 # ---- rows ----
@@ -149,8 +164,8 @@ def make_rows():
                         "name": f"{way}-{n}-{mtu}-{family}", "kind": "stream",
                         "dir": way, "mtu": mtu, "family": family,
                         "streams": n, "trial": measure_stream})
-    for way in ("rr", "crr"):
-        for n in (1, 32):
+    for way in ("rr", "crr", "crrs"):
+        for n in (1, 32) if way != "crrs" else (32,):
             rows.append({"name": f"{way}-{n}", "kind": "latency", "dir": way,
                          "mtu": 65520, "family": "v4", "inflight": n,
                          "trial": measure_latency})
@@ -174,7 +189,8 @@ def describe(row):
                 f"IP{row['family']}")
     if row["kind"] == "latency":
         what = {"rr": "request-response, connection kept",
-                "crr": "connect, request, response, close"}[row["dir"]]
+                "crr": "connect, request, response, client closes",
+                "crrs": "connect, request, response, server closes"}[row["dir"]]
         return f"{what}, {row['inflight']} in flight, all on one CPU"
     return f"{IDLE_COUNT} idle connections held"
 
@@ -197,29 +213,52 @@ COLUMNS = {
 # The figure whose ratio says most, and whether more of it is better.
 HEADLINE = {"stream": ("gbit", True), "delay": ("gbit", True),
             "latency": ("p50", False),
-            "crr": ("per_s", True), "idle": None}
+            "crr": ("per_s", True), "idle": (None, True)}
 
 
 def headline(row):
-    return HEADLINE["crr" if row.get("dir") == "crr" else row["kind"]]
+    return HEADLINE["crr" if row.get("dir") in ("crr", "crrs") else row["kind"]]
 
 
 # ---- expectations ----
 
 class Judge:
-    """Collects lines like "PASS  2.31 >= 2  x better peer"."""
+    """Knows all figures so far, and says what is PASS and what is short.
 
-    def __init__(self, medians):
-        self.medians = medians          # row -> stack -> field -> median
+    A ratio within a row is taken run by run, between trials that ran one after
+    the other, and the median of these is what counts: a machine that changes
+    its speed between runs does not change the ratio."""
+
+    def __init__(self):
+        self.runs = {}          # row -> stack -> [figures or None]
         self.lines = []
 
+    def values(self, row, stack, field):
+        """(run, value) pairs."""
+        runs = self.runs.get(row, {}).get(stack, [])
+        return [(i, r[field]) for i, r in enumerate(runs)
+                if r and r.get(field) is not None]
+
     def get(self, row, stack, field):
-        return self.medians.get(row, {}).get(stack, {}).get(field)
+        values = [v for _, v in self.values(row, stack, field)]
+        return statistics.median(values) if values else None
 
     def best_peer(self, row, field, more):
-        found = [v for v in (self.get(row, p, field) for p in PEERS)
-                 if v is not None]
-        return (max if more else min)(found) if found else None
+        found = {p: self.get(row, p, field) for p in PEERS}
+        found = {p: v for p, v in found.items() if v is not None}
+        if not found:
+            return None
+        return (max if more else min)(found, key=found.get)
+
+    def paired(self, row, field, other):
+        """Ours relative to another stack, None if either is missing."""
+        theirs = dict(self.values(row, other, field))
+        ratios = [v / theirs[i] for i, v in self.values(row, OURS, field)
+                  if theirs.get(i)]
+        return statistics.median(ratios) if ratios else None
+
+    def to_peer(self, row, field, more):
+        return self.paired(row, field, self.best_peer(row, field, more))
 
     def want(self, label, value, sign, target):
         if value is None:
@@ -229,40 +268,35 @@ class Judge:
                            "sign": sign, "target": target,
                            "verdict": "PASS" if ok else "short"})
 
-    def ratio(self, label, ours, theirs, sign, target):
-        if ours is not None and theirs:
-            self.want(label, ours / theirs, sign, target)
-
     def stream(self, row):
         name = row["name"]
-        ours = self.get(name, OURS, "gbit")
-        peer = self.best_peer(name, "gbit", True)
+        peer = self.to_peer(name, "gbit", True)
         if row["mtu"] == 1500:
             factor = 4 if row["dir"] == "rx" else 2
-            self.ratio("rate / better peer", ours, peer, ">=", factor)
-            self.ratio("rate / limit", ours, self.get(name, "limit", "gbit"),
-                       ">=", 0.6)
-            big = name.replace("-1500-", "-65520-")
-            self.ratio("rate at MTU 1500 / at 65520", ours,
-                       self.get(big, OURS, "gbit"), ">=", 0.85)
+            self.want("rate / better peer", peer, ">=", factor)
+            self.want("rate / limit", self.paired(name, "gbit", "limit"),
+                      ">=", 0.6)
+            big = self.get(name.replace("-1500-", "-65520-"), OURS, "gbit")
+            small = self.get(name, OURS, "gbit")
+            if big and small:
+                self.want("rate at MTU 1500 / at 65520", small / big, ">=", 0.85)
         else:
-            self.ratio("rate / better peer", ours, peer, ">=", 1)
+            self.want("rate / better peer", peer, ">=", 1)
         loose = row["mtu"] == 65520 and row["dir"] == "tx"
-        self.ratio("CPU per GB / thriftiest peer",
-                   self.get(name, OURS, "cpu_gb"),
-                   self.best_peer(name, "cpu_gb", False), "<=",
-                   1.05 if loose else 1)
+        self.want("CPU per GB / thriftiest peer",
+                  self.to_peer(name, "cpu_gb", False), "<=",
+                  1.05 if loose else 1)
 
     def latency(self, row):
         name = row["name"]
         if row["dir"] == "rr":
-            self.ratio("p50 / better peer", self.get(name, OURS, "p50"),
-                       self.best_peer(name, "p50", False), "<=", 1.05)
+            self.want("p50 / better peer", self.to_peer(name, "p50", False),
+                      "<=", 1.05)
         else:
-            self.ratio("rate / better peer", self.get(name, OURS, "per_s"),
-                       self.best_peer(name, "per_s", True), ">=", 1)
-            self.ratio("p50 / better peer", self.get(name, OURS, "p50"),
-                       self.best_peer(name, "p50", False), "<=", 1)
+            self.want("rate / better peer", self.to_peer(name, "per_s", True),
+                      ">=", 1)
+            self.want("p50 / better peer", self.to_peer(name, "p50", False),
+                      "<=", 1)
 
     def idle(self, row):
         name = row["name"]
@@ -289,47 +323,52 @@ class Judge:
 # ---- running and reporting ----
 
 def one_trial(lab, row, name, options):
-    guest = stacks.start(lab, name, row["mtu"], row["family"], options,
-                         row.get("delay_us"))
+    def start():
+        guests.append(stacks.start(lab, name, row["mtu"], row["family"],
+                                   options, row.get("delay_us")))
+        return guests[-1]
+
+    guests = []
     try:
+        guest = start()
+        if row["kind"] == "idle":
+            return row["trial"](lab, guest, row, options.seconds, start())
         figures = row["trial"](lab, guest, row, options.seconds)
         if guest.wire:
             figures["wire_lost"] = guest.wire_lost()
         return figures
     except Failed as e:
-        words = guest.words()
+        words = guests[0].words() if guests else ""
         raise Failed(f"{e}; {words}" if words and words not in str(e) else e)
     finally:
-        guest.stop()
+        for g in guests:
+            g.stop()
 
 
 def run_row(lab, row, names, options):
-    """All stacks alternate, run by run."""
+    """All stacks alternate, run by run.  A failed trial leaves a None."""
     figures = {n: [] for n in names}
     failures = {n: [] for n in names}
-    for run in range(options.runs):
+    speeds = []
+    runs = options.runs
+    if row["kind"] == "idle":
+        runs = min(runs, IDLE_RUNS)
+    for run in range(runs):
         for n in names:
-            if sys.stderr.isatty():
-                print(f"\r\033[K{row['name']} run {run + 1} {n}",
-                      end="", file=sys.stderr, flush=True)
+            progress(f"{row['name']} run {run + 1} {n}")
+            speeds.append(machine_speed())
             try:
                 figures[n].append(one_trial(lab, row, n, options))
-            except Failed as e:
-                failures[n].append(str(e))
-            except OSError as e:
-                failures[n].append(f"{type(e).__name__}: {e}")
+            except (Failed, OSError, subprocess.TimeoutExpired) as e:
+                figures[n].append(None)
+                failures[n].append(str(e) or type(e).__name__)
+    progress("")
+    return figures, failures, speeds
+
+
+def progress(text):
     if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
-    return figures, failures
-
-
-def medians_of(figures):
-    out = {}
-    for name, runs in figures.items():
-        fields = {f for r in runs for f in r}
-        out[name] = {f: statistics.median([r[f] for r in runs if f in r])
-                     for f in fields}
-    return out
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def cell(runs, field, form, spread):
@@ -342,40 +381,36 @@ def cell(runs, field, form, spread):
     return text
 
 
-def ratio_cell(ours, theirs, more):
-    if not ours or not theirs:
-        return "-"
-    r = ours / theirs
-    return f"{r:.2f}" + ("" if more else " (less is better)")
-
-
 def print_table(lines):
     widths = [max(len(l[i]) for l in lines) for i in range(len(lines[0]))]
     for l in lines:
         print("  " + "  ".join(c.ljust(w) for c, w in zip(l, widths)).rstrip())
 
 
-def report_row(row, names, figures, failures, judge):
+def report_row(row, names, figures, failures, speeds, judge):
     columns = COLUMNS[row["kind"]]
     lines = [["stack"] + [c[1] for c in columns]]
     for n in names:
-        runs = figures[n]
+        runs = [r for r in figures[n] if r]
         lines.append([n] + [cell(runs, f, form, i == 0 or row["kind"] != "idle")
                             for i, (f, _, form) in enumerate(columns)])
     print(f"\n{row['name']}: {describe(row)}")
     print_table(lines)
     for n in names:
         if failures[n]:
-            print(f"  {n}: failed {len(failures[n])} of "
-                  f"{len(failures[n]) + len(figures[n])}: {failures[n][-1]}")
-    head = headline(row)
-    if head and figures.get(OURS):
-        field, more = head
-        ours = judge.get(row["name"], OURS, field)
-        print(f"  {field}: ours / better peer "
-              f"{ratio_cell(ours, judge.best_peer(row['name'], field, more), more)}"
-              f", ours / limit "
-              f"{ratio_cell(ours, judge.get(row['name'], 'limit', field), more)}")
+            print(f"  {n}: failed {len(failures[n])} of {len(figures[n])}: "
+                  f"{failures[n][-1]}")
+    if max(speeds) > 1.25 * min(speeds):
+        print(f"  note: the machine itself varied by a factor of "
+              f"{max(speeds) / min(speeds):.1f} during this row")
+    field, more = headline(row)
+    against = [("better peer", judge.best_peer(row["name"], field, more)),
+               ("limit", "limit")] if field else []
+    for label, other in against:
+        ratio = judge.paired(row["name"], field, other)
+        if ratio:
+            print(f"  {field}: ours / {label} ({other}) = {ratio:.2f}"
+                  + ("" if more else "  (less is better)"))
     for l in judge.judge(row):
         print(f"  {l['verdict']:5}  {l['what']}: {l['value']:.2f} "
               f"(wanted {l['sign']} {l['target']:g})")
@@ -412,25 +447,33 @@ def write_json(path, results, options):
 
 def run_all(lab, options):
     names = select_stacks(options)
-    medians, results = {}, {}
-    judge = Judge(medians)
+    results = {}
+    judge = Judge()
     rows = select_rows(options)
-    kept = []
-    for row in rows:
-        figures, failures = run_row(lab, row, names, options)
-        medians[row["name"]] = medians_of(figures)
-        kept.append(row)
-        report_row(row, names, figures, failures, judge)
+    for i, row in enumerate(rows):
+        fit = [n for n in names if not unfit(row, n)]
+        figures, failures, speeds = run_row(lab, row, fit, options)
+        judge.runs[row["name"]] = figures
+        report_row(row, fit, figures, failures, speeds, judge)
+        for n in names:
+            if n not in fit:
+                print(f"  {n}: n/a: {unfit(row, n)}")
         results[row["name"]] = {"runs": figures, "failures": failures,
-                                "medians": medians[row["name"]],
-                                "expected": judge.judge(row)}
+                                "speeds": speeds}
+        # Some expectations compare two rows: judge all again.
+        for done in rows[:i + 1]:
+            results[done["name"]]["expected"] = judge.judge(done)
         if options.json:
             write_json(options.json, results, options)
-    summary(kept, judge)
-    for row in kept:
-        results[row["name"]]["expected"] = judge.judge(row)
-    if options.json:
-        write_json(options.json, results, options)
+    summary(rows, judge)
+
+
+def unfit(row, name):
+    if row["kind"] == "delay" and name.startswith("limit"):
+        return "it never resends, and a late guest drops within its window"
+    if row["kind"] == "idle" and name == "veth":
+        return "there is no stack to hold a connection"
+    return None
 
 
 def summary(rows, judge):

@@ -50,6 +50,7 @@ echo 10000 65000 > /proc/sys/net/ipv4/ip_local_port_range
 echo 1 > /proc/sys/net/ipv4/tcp_tw_reuse
 """
 
+PORTS = 8               # of each traffic server
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -189,20 +190,22 @@ class Lab:
         return f"guest-{self.token}"
 
     def new_port(self):
-        self.port = 5301 + (self.port - 5300) % 4000
+        self.port = 5300 + (self.port - 5300 + PORTS) % 4000
         return self.port
 
     def server(self, cpu):
         """A traffic server on the host side, and its port."""
         port = self.new_port()
-        p = Proc([self.traffic, "-c", cpu, "-C", self.cc, "-p", port, "server"])
+        p = Proc([self.traffic, "-c", cpu, "-C", self.cc, "-p", port,
+                  "-k", PORTS, "server"])
         p.json(5, "server")
         return p, port
 
     def client(self, guest, cpu, port, family, mode, count, seconds=0,
                warmup=0):
         return Proc([self.traffic, "-N", guest.pid, "-c", cpu, "-C", self.cc,
-                     "-h", guest.gateway[family], "-p", port, "-n", count,
+                     "-h", guest.gateway[family], "-p", port, "-k", PORTS,
+                     "-n", count,
                      "-t", int(seconds * 1000), "-w", int(warmup * 1000), mode])
 
     def inside(self, pid, script):
@@ -239,6 +242,22 @@ def sh(script, prefix=()):
         words = (r.stderr or r.stdout).strip().splitlines()
         raise Failed(words[-1] if words else f"status {r.returncode}")
     return r.stdout
+
+
+def machine_speed():
+    """Loops per microsecond of the slower of the two CPUs used, right now.
+    On a shared machine this may halve from one minute to the next."""
+    home = os.sched_getaffinity(0)
+    worst = None
+    for cpu in sorted(home)[:2]:
+        os.sched_setaffinity(0, {cpu})
+        start = time.perf_counter()
+        for _ in range(100000):
+            pass
+        speed = 0.1 / (time.perf_counter() - start)
+        worst = speed if worst is None else min(worst, speed)
+    os.sched_setaffinity(0, home)
+    return worst
 
 
 # ---- what /proc says ----

@@ -13,7 +13,8 @@
  *   'T'  tx    client sends, server reads and counts
  *   'R'  rx    server sends, client reads and counts
  *   'E'  rr    every byte comes back, one in flight per connection
- *   'C'  crr   one byte, one byte back, then the server closes
+ *   'C'  crr   one byte, one byte back, then the client closes
+ *   'S'  crrs  the same, but the server closes
  *   'I'  idle  one byte back as a receipt, then silence
  *
  * Bytes are counted where they are received.  A receiving process (the server
@@ -52,14 +53,16 @@ enum {
 	CHUNK = 128 * 1024,	/* bytes per read or write of a stream */
 	EVENTS = 256,		/* epoll batch */
 	STREAM_STEPS = 8,	/* chunks per stream and turn, so all streams move */
+	PORTS_MAX = 16,		/* ports of one server */
 	OPEN_AHEAD = 64,	/* idle: connections being opened at once */
 	SAMPLES = 1 << 22,	/* latency samples kept, the rest is only counted */
+	IDLE_STALL_MS = 5000,	/* idle: give up when no connection came for so long */
 	RECEIPT_MS = 5000,	/* tx: how long to wait for the server's receipt */
 };
 
 struct conn {
 	int fd;
-	char kind;		/* 'T' 'R' 'E' 'C' 'I', 0 = not named yet */
+	char kind;		/* one of the letters above, 0 = not named yet */
 	bool up;		/* client: connect() has finished */
 	bool receipted;		/* client: idle or rr receipt seen */
 	bool closed_half;	/* tx client: SHUT_WR done */
@@ -78,13 +81,14 @@ struct options {
 	const char *host;
 	const char *cc;		/* congestion control to ask for, or NULL */
 	int port;
+	int ports;		/* that many from there on; crr uses all in turn */
 	int count;		/* streams, connections or exchanges in flight */
 	int64_t warmup;		/* ns */
 	int64_t duration;	/* ns, 0 = until stdin ends */
 	uint64_t bytes;		/* streams: stop after that many per stream */
 };
 
-static struct options opt = { .port = 5301, .count = 1 };
+static struct options opt = { .port = 5301, .ports = 1, .count = 1 };
 static int ep = -1;
 static char *chunk;
 static uint64_t bytes_in, bytes_out, accepted, failed;
@@ -329,9 +333,10 @@ static void server_name_kind(struct conn *c, int64_t now)
 		break;
 	case 'E':
 	case 'I':
+	case 'C':
 		server_reply(c, &c->kind, 1);
 		break;
-	case 'C':
+	case 'S':
 		server_reply(c, &c->kind, 1);
 		conn_close(c);
 		break;
@@ -380,12 +385,12 @@ static void server_event(struct conn *c, uint32_t events, int64_t now)
 	}
 }
 
-static int server_listen(void)
+static int server_listen(int port)
 {
 	struct sockaddr_in6 any = {
 		.sin6_family = AF_INET6,
 		.sin6_addr = IN6ADDR_ANY_INIT,
-		.sin6_port = htons(opt.port),
+		.sin6_port = htons(port),
 	};
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int one = 1, zero = 0;
@@ -422,10 +427,12 @@ static void server_accept(int listener)
 static int run_server(void)
 {
 	struct epoll_event ev[EVENTS];
-	int listener = server_listen();
-	struct conn door = { .fd = listener };
+	struct conn door[PORTS_MAX];
 
-	watch(listener, EPOLLIN, &door);
+	for (int i = 0; i < opt.ports; i++) {
+		door[i].fd = server_listen(opt.port + i);
+		watch(door[i].fd, EPOLLIN, &door[i]);
+	}
 	watch_stdin();
 	printf("{\"ready\":1}\n");
 	fflush(stdout);
@@ -436,8 +443,9 @@ static int run_server(void)
 		for (int i = 0; i < n; i++) {
 			if (!ev[i].data.ptr)
 				read_stdin();
-			else if (ev[i].data.ptr == &door)
-				server_accept(listener);
+			else if (ev[i].data.ptr >= (void *)door &&
+				 ev[i].data.ptr < (void *)(door + PORTS_MAX))
+				server_accept(((struct conn *)ev[i].data.ptr)->fd);
 			else
 				server_event(ev[i].data.ptr, ev[i].events, now);
 		}
@@ -720,6 +728,7 @@ static int run_stream(char kind)
 static int64_t measure_from;	/* samples before this are warm-up */
 static int64_t crr_backoff;	/* after a failure: no new connection before */
 static int crr_open;
+static char crr_kind;
 
 static void rr_event(struct conn *c, uint32_t events, int64_t now)
 {
@@ -748,17 +757,43 @@ static void rr_event(struct conn *c, uint32_t events, int64_t now)
 		client_fail(c, "rr");
 }
 
+/*
+ * A client that closes first is left with the connection in TIME_WAIT, and
+ * without timestamps its port is taken for a minute.  Several server ports
+ * make one such port serve several times.
+ */
+static void crr_next_port(void)
+{
+	static int turn;
+	in_port_t port = htons(opt.port + turn++ % opt.ports);
+
+	if (target.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&target)->sin6_port = port;
+	else
+		((struct sockaddr_in *)&target)->sin_port = port;
+}
+
 static void crr_again(void)
 {
-	if (client_open('C'))
+	crr_next_port();
+	if (client_open(crr_kind))
 		crr_open++;
 	else
 		crr_backoff = now_ns() + 1000000;
 }
 
+static void crr_broke(struct conn *c)
+{
+	crr_open--;
+	crr_backoff = now_ns() + 1000000;
+	if (c)
+		client_fail(c, "crr");
+}
+
+/* The exchange is over with the reply (crr) or with the end after it (crrs). */
 static void crr_event(struct conn *c, uint32_t events, int64_t now)
 {
-	char byte[2];
+	char byte;
 	ssize_t n;
 
 	(void)events;
@@ -766,34 +801,26 @@ static void crr_event(struct conn *c, uint32_t events, int64_t now)
 	if (c->fd < 0)
 		return;
 	if (!c->up) {
-		if (!client_opened(c)) {
-			crr_open--;
-			crr_backoff = now_ns() + 1000000;
-		}
+		if (!client_opened(c))
+			crr_broke(NULL);
 		return;
 	}
-	n = recv(c->fd, byte, sizeof(byte), MSG_DONTWAIT);
+	errno = 0;
+	n = recv(c->fd, &byte, 1, MSG_DONTWAIT);
+	if (n == 1 && c->kind == 'S' && !c->receipted) {
+		c->receipted = true;
+		n = recv(c->fd, &byte, 1, MSG_DONTWAIT);
+	}
 	if (n < 0 && errno == EAGAIN)
 		return;
-	if (n > 0) {
-		c->receipted = true;
-		n = recv(c->fd, byte, sizeof(byte), MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN)
-			return;
-	}
-	crr_open--;
-	if (n == 0 && c->receipted) {
-		int64_t start = c->start;
-
-		conn_close(c);
-		if (start >= measure_from)
-			sample(now_ns() - start);
-	} else {
-		errno = n < 0 ? errno : ECONNRESET;
-		client_fail(c, "crr");
-		crr_backoff = now_ns() + 1000000;
+	if (n != (c->receipted ? 0 : 1)) {
+		crr_broke(c);
 		return;
 	}
+	crr_open--;
+	conn_close(c);
+	if (c->start >= measure_from)
+		sample(now_ns() - c->start);
 	crr_again();
 }
 
@@ -807,8 +834,9 @@ static void print_latency(const char *mode, double seconds)
 	       percentile(0.5), percentile(0.99), failed, last_error);
 }
 
-static int run_latency(bool crr)
+static int run_latency(char kind)
 {
+	bool crr = kind != 'E';
 	int64_t begin = now_ns(), end;
 
 	if (!opt.duration)
@@ -816,6 +844,7 @@ static int run_latency(bool crr)
 	samples = calloc(SAMPLES, sizeof(*samples));
 	if (!samples)
 		die("calloc");
+	crr_kind = kind;
 	measure_from = begin + opt.warmup;
 	end = measure_from + opt.duration;
 	watch_stdin();
@@ -829,7 +858,7 @@ static int run_latency(bool crr)
 		     crr ? crr_event : rr_event);
 		bury();
 	}
-	print_latency(crr ? "crr" : "rr", opt.duration / 1e9);
+	print_latency(!crr ? "rr" : kind == 'C' ? "crr" : "crrs", opt.duration / 1e9);
 	return !exchanges;
 }
 
@@ -870,22 +899,28 @@ static void idle_event(struct conn *c, uint32_t events, int64_t now)
 
 static int run_idle(void)
 {
-	int64_t begin = now_ns(), end = begin + opt.duration;
-	int opened = 0;
+	int64_t begin = now_ns(), end = begin + opt.duration, moved = begin;
+	int opened = 0, stood_then = 0;
 
 	watch_stdin();
 	while (!stdin_over && idle_standing + (int)failed < opt.count &&
 	       (!opt.duration || now_ns() < end)) {
+		if (idle_standing != stood_then) {
+			stood_then = idle_standing;
+			moved = now_ns();
+		} else if (now_ns() - moved > IDLE_STALL_MS * 1000000LL) {
+			break;
+		}
 		while (opened < opt.count && idle_pending < OPEN_AHEAD) {
 			opened++;
 			if (client_open('I'))
 				idle_pending++;
 		}
-		turn(opt.duration ? end : 0, idle_event);
+		turn(now_ns() + 100000000, idle_event);
 		bury();
 	}
 	printf("{\"ready\":%d,\"seconds\":%.3f,\"failed\":%" PRIu64
-	       ",\"error\":\"%s\"}\n", idle_standing, (now_ns() - begin) / 1e9,
+	       ",\"error\":\"%s\"}\n", idle_standing, (moved - begin) / 1e9,
 	       failed, last_error);
 	fflush(stdout);
 	while (!stdin_over)
@@ -913,12 +948,13 @@ static _Noreturn void run_hold(bool fresh_user, bool fresh_net)
 static void usage(void)
 {
 	fputs("usage: bench-traffic [OPTIONS] MODE\n"
-	      "modes: server | tx | rx | rr | crr | idle   load\n"
+	      "modes: server | tx | rx | rr | crr | crrs | idle   load\n"
 	      "       hold TOKEN      keep the namespaces of this process alive\n"
 	      "       exec COMMAND... run a command in the namespaces given\n"
 	      "  -N PID   enter the user and network namespace of PID first\n"
 	      "  -c CPU   run on this CPU only\n"
 	      "  -h ADDR  server address    -p PORT  server port\n"
+	      "  -k N     that many ports: the server listens, crr rotates\n"
 	      "  -n N     streams, connections or exchanges in flight\n"
 	      "  -w MS    warm-up, not counted   -t MS  time measured\n"
 	      "  -b BYTES per stream, instead of a time\n"
@@ -954,9 +990,11 @@ static int run_load(const char *mode)
 	if (!strcmp(mode, "rx"))
 		return run_stream('R');
 	if (!strcmp(mode, "rr"))
-		return run_latency(false);
+		return run_latency('E');
 	if (!strcmp(mode, "crr"))
-		return run_latency(true);
+		return run_latency('C');
+	if (!strcmp(mode, "crrs"))
+		return run_latency('S');
 	if (!strcmp(mode, "idle"))
 		return run_idle();
 	usage();
@@ -970,12 +1008,13 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
-	while ((o = getopt(argc, argv, "+N:c:h:p:n:w:t:b:C:uU")) != -1) {
+	while ((o = getopt(argc, argv, "+N:c:h:p:k:n:w:t:b:C:uU")) != -1) {
 		switch (o) {
 		case 'N': enter_namespaces(atoi(optarg)); break;
 		case 'c': pin(atoi(optarg)); break;
 		case 'h': opt.host = optarg; break;
 		case 'p': opt.port = atoi(optarg); break;
+		case 'k': opt.ports = atoi(optarg); break;
 		case 'n': opt.count = atoi(optarg); break;
 		case 'w': opt.warmup = atoi(optarg) * 1000000LL; break;
 		case 't': opt.duration = atoi(optarg) * 1000000LL; break;
@@ -986,7 +1025,8 @@ int main(int argc, char **argv)
 		default: usage();
 		}
 	}
-	if (optind >= argc)
+	if (optind >= argc || opt.ports < 1 || opt.ports > PORTS_MAX ||
+	    opt.count < 1)
 		usage();
 	if (!strcmp(argv[optind], "hold"))
 		run_hold(fresh_user, fresh_net);
