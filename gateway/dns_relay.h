@@ -25,16 +25,21 @@ struct dns_relay;
 struct dns_relay_config {
 	struct addr servers[DNS_RELAY_SERVERS];
 	unsigned n_servers;
-	uint16_t max_answer;
-	struct reason_tally *drops;
+	uint16_t max_answer;	    /* at least 512 (RFC 1035 4.2.1) */
+	struct reason_tally *drops; /* DNS_FULL, DNS_MISMATCH, DNS_TIMEOUT and NO_DNS are counted here; what dns_relay_query()
+				     * returns is the caller's to count */
 	void (*answer)(void *arg, const struct tuple *t, const uint8_t *msg, uint32_t len);
 	void *arg;
+	uint16_t port;			/* of the servers; 0: 53 */
+	int64_t try_timeout;		/* microseconds until the next server is asked; 0: 2 s */
+	int64_t total_timeout;		/* until the guest hears SERVFAIL; 0: 5 s */
+	int64_t penalty;		/* a server that failed stands behind the others; 0: 30 s */
 };
 
-struct dns_relay *dns_relay_new(struct loop *loop, const struct dns_relay_config *cfg); /* NULL: no memory */
+struct dns_relay *dns_relay_new(struct loop *loop, const struct dns_relay_config *cfg); /* NULL: no memory; cfg is copied */
 void dns_relay_free(struct dns_relay *r);
 
-/* One query of the guest.  R_OK: in flight (or answered later with SERVFAIL); else the reason it was dropped. */
+/* One query of the guest.  Never calls answer() itself.  R_OK: in flight (or answered later with SERVFAIL); else the reason it was dropped. */
 enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now);
 
 /* The name server that flows over TCP should use: the first healthy one.  False: there is none. */
