@@ -14,6 +14,7 @@
 #include "slirp/base/addr.h"
 #include "slirp/base/reason.h"
 #include "slirp/base/siphash.h"
+#include "slirp/stack_tunable.h"
 #include "slirp/wire/eth_wire.h"
 #include "slirp/wire/gso_wire.h"
 #include "slirp/wire/icmp_wire.h"
@@ -86,19 +87,7 @@ struct stack_config {
 	struct prefix net4, net6;
 	struct stack_link link;
 	struct siphash_key key; /* random */
-	/* tunables, microseconds; stack_config_init() sets the defaults */
-	int64_t delayed_ack;	    /* longest wait for data to carry an ACK, RFC 9293 3.8.6.3 (below its 500 ms) */
-	int64_t rto_min, rto_max;   /* RFC 6298 2.4, 2.5 */
-	int64_t handshake_timeout;  /* SYN-ACK unanswered */
-	int64_t silent_timeout;	    /* no ACK progress and no answer to probes; RFC 1122 4.2.3.5: at least 100 s */
-	int64_t keepalive;	    /* idle established connection */
-	int64_t half_close_probe;   /* idle half-closed connection: probe interval */
-	int64_t half_close_timeout; /* of unanswered probes */
-	int64_t time_wait;	    /* 2 MSL */
-	uint32_t time_wait_max;	    /* entries; the oldest goes first */
-	uint32_t max_window;	    /* bytes; the most that is ever advertised */
-	uint32_t max_flight;	    /* bytes; the most that one connection has unacknowledged toward the guest */
-	uint32_t flush_budget;	    /* payload bytes that one connection sends per flush */
+	struct stack_tunables tune;
 };
 
 struct stack_stats {

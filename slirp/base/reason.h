@@ -58,7 +58,6 @@
 	X(TURN_FULL, "more segments in one turn than the turn's table holds")                          \
 	/* connection ends */                                                                          \
 	X(CLOSED, "both sides closed")                                                                 \
-	X(TIME_WAIT_OVER, "time-wait ended")                                                           \
 	X(GUEST_RESET, "reset by the guest")                                                           \
 	X(HOST_RESET, "reset by the far side")                                                         \
 	X(HOST_ERROR, "host socket failed")                                                            \
@@ -72,7 +71,6 @@
 	X(NO_DNS, "the host has no name server to relay to")                                           \
 	X(FLOW_CAP, "total number of TCP flows reached")                                               \
 	X(HALF_OPEN_CAP, "total number of connections being dialed reached")                           \
-	X(DEST_CAP, "number of connections being dialed to one destination reached")                   \
 	X(NO_DESCRIPTOR, "out of descriptors")                                                         \
 	X(NO_MEMORY, "out of memory")                                                                  \
 	X(HANDSHAKE_TIMEOUT, "guest did not finish the handshake")                                     \

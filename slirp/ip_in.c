@@ -1,0 +1,164 @@
+/* ip_in.c - an IP packet arrives.  See ip_in.h.
+ *
+ * Order: header, source (anti-spoof), destination, protocol, L4 checksum.  What is dropped here leaves no state behind.
+ */
+#include "slirp/ip_in.h"
+
+#include "slirp/dgram.h"
+#include "slirp/neigh.h"
+#include "slirp/stack_state.h"
+#include "slirp/tcp_in.h"
+#include "slirp/wire/csum_wire.h"
+#include "slirp/wire/icmp_wire.h"
+#include "slirp/wire/ip_wire.h"
+#include "slirp/wire/l4_wire.h"
+
+enum { IN_PIECES = 20 }; /* a frame's head and the most pieces a link hands over behind it */
+
+int ip_in_pieces(const struct ip_payload *p, uint32_t skip, uint32_t len, struct iovec *iov, int max)
+{
+	int n = 0;
+
+	for (int i = -1; i < p->n_rest && len; i++) {
+		const uint8_t *base = i < 0 ? p->head : p->rest[i].iov_base;
+		uint32_t have = i < 0 ? p->head_len : (uint32_t)p->rest[i].iov_len;
+
+		if (skip >= have) {
+			skip -= have;
+			continue;
+		}
+		have -= skip;
+		if (n == max)
+			return -1;
+		iov[n++] = (struct iovec){ .iov_base = (void *)(base + skip), .iov_len = have < len ? have : len };
+		len -= have < len ? have : len;
+		skip = 0;
+	}
+	return n;
+}
+
+/* Link-local and unspecified sources are legal for neighbour discovery alone. */
+static enum reason in_check_source(const struct stack *st, const struct ip *ip)
+{
+	const struct stack_config *cfg = &st->cfg;
+
+	if (addr_eq(&ip->src, ip->v6 ? &cfg->guest6 : &cfg->guest4))
+		return R_OK;
+	if (ip->v6 && ip->proto == IP_PROTO_ICMPV6 && (addr_is_unspecified(&ip->src) || addr_is_linklocal(&ip->src)))
+		return R_OK;
+	/* A guest's own link-local chatter (MLD, mDNS) is no spoofing. */
+	if (ip->v6 && addr_is_linklocal(&ip->src) && addr_is_multicast(&ip->dst))
+		return R_GROUP_TRAFFIC;
+	return R_SPOOFED_ADDR;
+}
+
+/* The checksum over pseudo header, head and rest. */
+static bool in_checksum_ok(const struct ip *ip, const struct ip_payload *l4)
+{
+	struct iovec iov[IN_PIECES + 1];
+	int n = ip_in_pieces(l4, 0, l4->len, iov, IN_PIECES + 1);
+
+	if (n < 0)
+		return false;
+	return csum_wire_fold(csum_wire_iov(iov, n) + csum_wire_pseudo(&ip->src, &ip->dst, ip->proto, l4->len)) == 0xffff;
+}
+
+static enum reason in_tcp(struct stack *st, const struct frame *f, const struct ip *ip, struct ip_payload *l4, int64_t now)
+{
+	struct tcp_seg seg;
+	enum reason r = l4_wire_tcp_parse(l4->head, l4->head_len, l4->len, &seg);
+	struct tuple t;
+
+	if (r)
+		return r;
+	if (!f->csum_ok && !in_checksum_ok(ip, l4))
+		return R_L4_CHECKSUM;
+	t = (struct tuple){ .guest = { ip->src, seg.sport }, .far = { ip->dst, seg.dport } };
+	if (!seg.sport || !seg.dport)
+		return R_TCP_PORT_ZERO;
+	l4->head += seg.hdr_len;
+	l4->head_len -= seg.hdr_len;
+	l4->len -= seg.hdr_len;
+	return tcp_in_segment(st, &t, &seg, l4, f->gso_size, now);
+}
+
+static enum reason in_udp(struct stack *st, const struct frame *f, const struct ip *ip, struct ip_payload *l4, int64_t now)
+{
+	struct udp udp;
+	enum reason r = l4_wire_udp_parse(l4->head, l4->head_len, l4->len, &udp);
+	struct tuple t;
+
+	if (r)
+		return r;
+	if (f->gso_size)
+		return R_BAD_GSO;
+	if (!udp.has_csum && ip->v6)
+		return R_L4_CHECKSUM; /* RFC 8200 8.1 */
+	l4->len = UDP_HDR_LEN + udp.len;
+	if (l4->head_len > l4->len)
+		l4->head_len = l4->len;
+	if (udp.has_csum && !f->csum_ok && !in_checksum_ok(ip, l4))
+		return R_L4_CHECKSUM;
+	t = (struct tuple){ .guest = { ip->src, udp.sport }, .far = { ip->dst, udp.dport } };
+	if (!udp.sport || !udp.dport)
+		return R_TCP_PORT_ZERO;
+	return dgram_in(st, &t, l4, now);
+}
+
+static enum reason in_icmp(struct stack *st, const struct frame *f, const struct ip *ip, const struct ip_payload *l4)
+{
+	if (l4->len < ICMP_HDR_LEN || l4->head_len < ICMP_HDR_LEN)
+		return R_L4_LENGTH;
+	if (!ip->v6)
+		return R_ICMP_IGNORED;
+	if (!f->csum_ok && !in_checksum_ok(ip, l4))
+		return R_L4_CHECKSUM;
+	if (l4->head[0] != ICMP6_NEIGH_SOLICIT && l4->head[0] != ICMP6_NEIGH_ADVERT)
+		return R_ICMP_IGNORED;
+	if (l4->head_len < l4->len)
+		return R_NDP_MALFORMED;
+	return neigh_ndp_in(st, ip, l4->head, l4->len);
+}
+
+/* What stands behind the IP header, cut to the IP length; link padding ends here. */
+static void in_payload(const struct frame *f, const struct ip *ip, struct ip_payload *ret)
+{
+	uint32_t at = ETH_HDR_LEN + ip->hdr_len;
+
+	ret->head = f->head + at;
+	ret->head_len = f->head_len - at;
+	ret->rest = f->rest;
+	ret->n_rest = f->n_rest;
+	ret->len = ip->payload_len;
+	if (ret->head_len > ret->len)
+		ret->head_len = ret->len;
+}
+
+enum reason ip_in(struct stack *st, const struct frame *f, const struct eth *eth, int64_t now)
+{
+	uint32_t readable = f->head_len - ETH_HDR_LEN;
+	struct ip_payload l4;
+	struct ip ip;
+	enum reason r = ip_wire_parse(f->head + ETH_HDR_LEN, readable, readable + f->rest_len, eth->type == ETH_TYPE_IPV6, &ip);
+
+	if (r)
+		return r;
+	r = in_check_source(st, &ip);
+	if (r)
+		return r;
+	if (ip.is_fragment)
+		return R_IP_FRAGMENT;
+	in_payload(f, &ip, &l4);
+	if (ip.proto == IP_PROTO_ICMP || ip.proto == IP_PROTO_ICMPV6)
+		return (ip.proto == IP_PROTO_ICMPV6) == ip.v6 ? in_icmp(st, f, &ip, &l4) : R_IP_PROTOCOL;
+	if (mac_is_group(&eth->dst) || addr_is_multicast(&ip.dst) || addr_is_broadcast4(&ip.dst))
+		return R_GROUP_TRAFFIC;
+	switch (ip.proto) {
+	case IP_PROTO_TCP:
+		return in_tcp(st, f, &ip, &l4, now);
+	case IP_PROTO_UDP:
+		return in_udp(st, f, &ip, &l4, now);
+	default:
+		return R_IP_PROTOCOL;
+	}
+}

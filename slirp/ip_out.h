@@ -1,0 +1,25 @@
+/* ip_out.h - packets toward the guest: slots, Ethernet and IP headers, ICMP errors.
+ *
+ * Below: stack_state.h, slirp/wire.  Above: neigh.c, dgram.c, tcp_out.c, tcp_open.c.  RFC 791, 8200, 792, 4443.
+ */
+#ifndef SLIRP_IP_OUT_H
+#define SLIRP_IP_OUT_H
+
+#include "slirp/stack.h"
+#include "slirp/wire/ip_wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* As stack_host.tx_get; counts R_LINK_FULL when it says false. */
+bool ip_out_slot(struct stack *st, struct tx_slot *slot, uint32_t head_len, uint32_t payload_len, uint32_t mss);
+/* As stack_host.tx_put; counts the frame. */
+void ip_out_put(struct stack *st, struct tx_slot *slot, const struct frame_meta *meta, uint32_t used);
+
+/* Writes Ethernet and IP header for the guest at p; fills in the identification. */
+void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip);
+
+/* ICMP or ICMPv6 destination unreachable for the guest's TCP segment with this tuple and sequence number. */
+void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq);
+
+#endif

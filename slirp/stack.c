@@ -1,0 +1,141 @@
+/* stack.c - the front of the core: frames in by ethertype, flush and deadlines out.
+ *
+ * What it is not: protocol logic; ARP and NDP stand in neigh.c, IP in ip_in.c, TCP in tcp_*.c.
+ * Below: neigh.h, ip_in.h, tcp_*.h.  Above: gateway/gateway.c, tests.
+ */
+#include "slirp/stack.h"
+
+#include "slirp/ip_in.h"
+#include "slirp/neigh.h"
+#include "slirp/stack_state.h"
+#include "slirp/tcp_conn.h"
+#include "slirp/tcp_out.h"
+#include "slirp/tcp_timer.h"
+
+#include <glib.h>
+
+void stack_config_init(struct stack_config *cfg)
+{
+	*cfg = (struct stack_config){ 0 };
+#define STACK_TUNABLE_DEFAULT(name, unit, def, min, max, why) cfg->tune.name = def;
+	STACK_TUNABLES(STACK_TUNABLE_DEFAULT)
+#undef STACK_TUNABLE_DEFAULT
+}
+
+struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host, struct reason_tally *drops)
+{
+	struct stack *st = g_try_new0(struct stack, 1);
+
+	if (!st)
+		return NULL;
+	st->cfg = *cfg;
+	st->host = host;
+	st->drops = drops;
+	list_init(&st->touched);
+	list_init(&st->stalled);
+	timerq_init(&st->timers);
+	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait);
+	if (!htab_init(&st->conns)) {
+		stack_free(st);
+		return NULL;
+	}
+	return st;
+}
+
+void stack_free(struct stack *st)
+{
+	if (!st)
+		return;
+	tcp_tw_clear(&st->tw);
+	htab_clear(&st->conns);
+	timerq_clear(&st->timers);
+	g_free(st);
+}
+
+/* Is this frame from the guest we know, to somebody we play? */
+static enum reason stack_check_macs(const struct stack *st, const struct eth *eth)
+{
+	if (!mac_eq(&eth->src, &st->cfg.guest_mac))
+		return R_SPOOFED_MAC;
+	if (!mac_eq(&eth->dst, &st->cfg.gw_mac) && !mac_is_group(&eth->dst))
+		return R_NOT_FOR_US;
+	return R_OK;
+}
+
+static enum reason stack_dispatch(struct stack *st, const struct frame *f, int64_t now)
+{
+	struct eth eth;
+	enum reason r = eth_wire_parse(f->head, f->head_len, &eth);
+
+	if (!r)
+		r = stack_check_macs(st, &eth);
+	if (r)
+		return r;
+	switch (eth.type) {
+	case ETH_TYPE_ARP:
+		return neigh_arp_in(st, f->head + ETH_HDR_LEN, f->head_len - ETH_HDR_LEN);
+	case ETH_TYPE_IPV4:
+		return st->cfg.v4 ? ip_in(st, f, &eth, now) : R_FAMILY_OFF;
+	case ETH_TYPE_IPV6:
+		return st->cfg.v6 ? ip_in(st, f, &eth, now) : R_FAMILY_OFF;
+	default:
+		return R_ETHERTYPE;
+	}
+}
+
+enum reason stack_input(struct stack *st, const struct frame *f, int64_t now)
+{
+	enum reason r;
+
+	st->stats.rx_frames++;
+	st->stats.rx_bytes += f->head_len + f->rest_len;
+	r = stack_dispatch(st, f, now);
+	if (r)
+		reason_count(st->drops, r);
+	return r;
+}
+
+void stack_flush(struct stack *st, int64_t now)
+{
+	struct list batch, *n;
+
+	list_init(&batch);
+	list_splice_tail(&batch, &st->touched);
+	while ((n = list_pop_head(&batch)))
+		tcp_out_flush(container_of(n, struct tcp_conn, touched), now);
+	st->rx.used = 0;
+}
+
+void stack_expire(struct stack *st, int64_t now)
+{
+	struct timer *t;
+
+	while ((t = timerq_pop(&st->timers, now)))
+		tcp_timer_expire(container_of(t, struct tcp_conn, timer), now);
+}
+
+int64_t stack_deadline(const struct stack *st)
+{
+	return timerq_next(&st->timers);
+}
+
+bool stack_pending(const struct stack *st)
+{
+	return !list_empty(&st->touched);
+}
+
+void stack_link_ready(struct stack *st)
+{
+	list_splice_tail(&st->touched, &st->stalled);
+}
+
+void stack_stats(const struct stack *st, struct stack_stats *ret)
+{
+	*ret = st->stats;
+	ret->conns = htab_count(&st->conns);
+}
+
+const struct stack_config *stack_cfg(const struct stack *st)
+{
+	return &st->cfg;
+}

@@ -1,0 +1,46 @@
+/* stack_state.h - the inside of struct stack, for the neighbours on this floor only.
+ *
+ * What it is: the tables and the lists of one core, and the few calls that stack.c offers its neighbours.
+ * Below: stack.h, slirp/base.  Above: the files directly in slirp/, and nobody else.
+ */
+#ifndef SLIRP_STACK_STATE_H
+#define SLIRP_STACK_STATE_H
+
+#include "slirp/base/htab.h"
+#include "slirp/base/list.h"
+#include "slirp/base/timerq.h"
+#include "slirp/stack.h"
+#include "slirp/tcp_rx.h"
+#include "slirp/tcp_tw.h"
+
+struct stack {
+	struct stack_config cfg;
+	struct stack_host *host;
+	struct reason_tally *drops;
+	struct stack_stats stats;
+
+	struct htab conns;    /* struct tcp_conn by tuple */
+	struct timerq timers; /* struct tcp_conn.timer */
+	struct tcp_tw tw;
+	struct list touched; /* connections that want a try at the next flush, in order of touch */
+	struct list stalled; /* connections that met a full link, in order */
+	struct tcp_rx_pool rx;
+	uint16_t ip_id;
+};
+
+static inline uint32_t stack_hash(const struct stack *st, const struct tuple *t)
+{
+	return (uint32_t)siphash(&st->cfg.key, t, sizeof(*t));
+}
+
+/* Our address the guest may talk to itself: gateway or name server. */
+static inline bool stack_is_ours(const struct stack *st, const struct addr *a)
+{
+	const struct stack_config *c = &st->cfg;
+
+	if (addr_is_v4(a))
+		return c->v4 && (addr_eq(a, &c->gw4) || addr_eq(a, &c->dns4));
+	return c->v6 && (addr_eq(a, &c->gw6) || addr_eq(a, &c->dns6));
+}
+
+#endif

@@ -1,0 +1,44 @@
+/* stack_tunable.h - the core's limits and times: one row each, with unit, default, range and the reason why.
+ *
+ * The same row makes the member of struct stack_tunables, its default and its range check.  US rows are microseconds in the struct.
+ * Below: nothing.  Above: stack.h, doors that let a user change a row.
+ */
+#ifndef SLIRP_STACK_TUNABLE_H
+#define SLIRP_STACK_TUNABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STACK_MS 1000
+#define STACK_S 1000000ll
+
+/* X(name, unit, default, min, max, why) */
+#define STACK_TUNABLES(X)                                                                                                        \
+	X(delayed_ack, US, 5 * STACK_MS, 0, 500 * STACK_MS,                                                                      \
+	  "wait for data to carry an ACK (RFC 9293 3.8.6.3: below 500 ms); short, because a guest's Nagle waits for it")         \
+	X(rto_min, US, 200 * STACK_MS, 10 * STACK_MS, 1 * STACK_S,                                                               \
+	  "least retransmission timeout; below RFC 6298's 1 s because the link has no distance")                                 \
+	X(rto_max, US, 60 * STACK_S, 1 * STACK_S, 120 * STACK_S, "RFC 6298 2.5: at least 60 s")                                  \
+	X(handshake_timeout, US, 10 * STACK_S, 1 * STACK_S, 120 * STACK_S, "SYN-ACK unanswered by the guest (contract D4)")      \
+	X(silent_timeout, US, 100 * STACK_S, 100 * STACK_S, 3600 * STACK_S,                                                      \
+	  "neither ACK progress nor an answer to probes; RFC 1122 4.2.3.5: at least 100 s")                                      \
+	X(keepalive, US, 7200 * STACK_S, 30 * STACK_S, 86400 * STACK_S, "idle established connection, RFC 9293 3.8.4")           \
+	X(keepalive_probe, US, 75 * STACK_S, 1 * STACK_S, 600 * STACK_S, "between probes of an idle established connection")     \
+	X(half_close_probe, US, 30 * STACK_S, 1 * STACK_S, 600 * STACK_S, "idle half-closed connection: between probes (D4)")     \
+	X(half_close_timeout, US, 120 * STACK_S, 2 * STACK_S, 3600 * STACK_S, "unanswered probes end it (D4)")                   \
+	X(time_wait, US, 60 * STACK_S, 1 * STACK_S, 240 * STACK_S, "2 MSL with the MSL of 30 s that hosts use today")            \
+	X(time_wait_max, COUNT, 65536, 16, 1 << 20, "entries of 64 bytes; the oldest goes first")                                \
+	X(max_window, BYTES, 4 << 20, 65535, 8 << 20, "most that is advertised to the guest; window scale 7 carries 8 MiB")      \
+	X(max_flight, BYTES, 4 << 20, 65535, 1 << 30, "most that one connection has unacknowledged toward the guest")            \
+	X(flush_budget, BYTES, 256 << 10, 1 << 10, 16 << 20, "payload one connection sends per turn before others get theirs")
+
+struct stack_tunables {
+#define STACK_TUNABLE_FIELD(name, unit, def, min, max, why) int64_t name;
+	STACK_TUNABLES(STACK_TUNABLE_FIELD)
+#undef STACK_TUNABLE_FIELD
+};
+
+/* Sets the row called `name` after checking its range.  False: no such row, or out of range (*ret_why then says which range). */
+bool stack_tunable_set(struct stack_tunables *t, const char *name, int64_t value, int64_t *ret_min, int64_t *ret_max);
+
+#endif

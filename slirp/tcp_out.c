@@ -1,0 +1,493 @@
+/* tcp_out.c - a connection's turn.  See tcp_out.h.
+ *
+ * One header per super-frame, payload peeked straight into the link's memory, one write() for all that came, one ACK for all that
+ * was taken.  A full link stalls the connection: snd_nxt stays where it is and no timer runs for it.
+ */
+#include "slirp/tcp_out.h"
+
+#include "slirp/ip_out.h"
+#include "slirp/stack_state.h"
+#include "slirp/tcp_sack.h"
+#include "slirp/tcp_state.h"
+#include "slirp/tcp_timer.h"
+#include "slirp/wire/l4_wire.h"
+
+#include <errno.h>
+
+enum { OUT_GATHER = 256 }; /* pieces per write() */
+
+/* What became of a try to send. */
+enum out_result {
+	OUT_SENT,
+	OUT_NOTHING, /* nothing to send now: an event will come */
+	OUT_FULL,    /* the link is full: stalled */
+	OUT_EOF,     /* the upstream has ended here */
+	OUT_GONE,    /* the upstream failed: the connection is gone */
+};
+
+static enum reason out_failure(int err)
+{
+	return err == ECONNRESET || err == EPIPE ? R_HOST_RESET : R_HOST_ERROR;
+}
+
+/* ------------------------------------------------------------------ headers */
+
+static bool out_v6(const struct tcp_conn *c)
+{
+	return !addr_is_v4(&c->tuple.guest.addr);
+}
+
+/* Ethernet, IP and TCP header of seg with len payload bytes; returns the frame's metadata. */
+static struct frame_meta out_head(struct stack *st, const struct tuple *t, uint8_t *p, const struct tcp_seg *seg, uint32_t len)
+{
+	bool v6 = !addr_is_v4(&t->guest.addr);
+	uint32_t tcp_len = l4_wire_tcp_len(seg);
+	struct ip ip = { .v6 = v6, .src = t->far.addr, .dst = t->guest.addr, .proto = IP_PROTO_TCP, .hop_limit = IP_HOP_LIMIT,
+			 .dont_fragment = true, .payload_len = tcp_len + len };
+	uint16_t l4_off = (uint16_t)(ETH_HDR_LEN + ip_wire_hdr_len(v6));
+
+	ip_out_head(st, p, &ip);
+	l4_wire_tcp_put(p + l4_off, seg);
+	return (struct frame_meta){ .l3_off = ETH_HDR_LEN, .l4_off = l4_off, .head_len = (uint16_t)(l4_off + tcp_len),
+				    .proto = IP_PROTO_TCP, .v6 = v6 };
+}
+
+static uint32_t out_head_len(const struct tuple *t, const struct tcp_seg *seg)
+{
+	return ETH_HDR_LEN + ip_wire_hdr_len(!addr_is_v4(&t->guest.addr)) + l4_wire_tcp_len(seg);
+}
+
+static bool out_send_bare(struct stack *st, const struct tuple *t, const struct tcp_seg *seg)
+{
+	struct frame_meta meta;
+	struct tx_slot slot;
+
+	if (!ip_out_slot(st, &slot, out_head_len(t, seg), 0, 0))
+		return false;
+	meta = out_head(st, t, slot.head, seg, 0);
+	ip_out_put(st, &slot, &meta, 0);
+	return true;
+}
+
+void tcp_out_bare(struct stack *st, const struct tuple *t, uint32_t seq, uint32_t ack, uint8_t flags)
+{
+	struct tcp_seg seg = { .sport = t->far.port, .dport = t->guest.port, .seq = seq, .ack = ack, .flags = flags };
+
+	out_send_bare(st, t, &seg);
+}
+
+/* ------------------------------------------------------------------ window and acknowledgement */
+
+/* Bytes the guest may send now, before rounding and without moving the right edge. */
+static uint32_t out_room(struct tcp_conn *c)
+{
+	const struct stack_config *cfg = &c->st->cfg;
+	uint32_t room = c->up->ops->space(c->up), max = (uint32_t)cfg->tune.max_window;
+
+	if (cfg->link.guest_queue && cfg->link.guest_queue * (uint32_t)c->rcv_mss < max)
+		max = cfg->link.guest_queue * (uint32_t)c->rcv_mss;
+	if (room > max)
+		room = max;
+	/* RFC 9293 3.8.6.2.2: rather nothing than a sliver; the sender cannot use less than a segment well */
+	if (room < c->rcv_mss && room < 4096)
+		room = 0;
+	return room;
+}
+
+/* The window field; moves rcv_adv to the right if there is room, never to the left. */
+static uint32_t out_window(struct tcp_conn *c)
+{
+	uint32_t edge = seq_max(c->rcv_adv, c->rcv_nxt + out_room(c));
+	uint32_t scale = c->rcv_wscale, win = (edge - c->rcv_nxt + (1u << scale) - 1) >> scale;
+
+	if (win > 65535)
+		win = 65535;
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + (win << scale));
+	return win;
+}
+
+/* Fields that every segment of a synchronized connection has. */
+static struct tcp_seg out_seg(struct tcp_conn *c, uint32_t seq, uint8_t flags, int64_t now)
+{
+	struct tcp_seg seg = { .sport = c->tuple.far.port, .dport = c->tuple.guest.port, .seq = seq, .flags = flags | TCP_ACK };
+
+	if (c->ts_ok) {
+		seg.has_ts = true;
+		seg.tsval = (uint32_t)(now / 1000) + c->ts_offset;
+		seg.tsecr = c->ts_recent;
+	}
+	seg.ack = c->rcv_nxt;
+	seg.window = out_window(c);
+	return seg;
+}
+
+/* A segment that carries the current acknowledgement has left. */
+static void out_acked(struct tcp_conn *c)
+{
+	c->ack_sent = c->rcv_nxt;
+	c->ack_now = c->ack_later = false;
+	c->ack_at = TIMERQ_NEVER;
+}
+
+static bool out_ack(struct tcp_conn *c, uint32_t seq, int64_t now)
+{
+	struct tcp_seg seg = out_seg(c, seq, 0, now);
+
+	if (!out_send_bare(c->st, &c->tuple, &seg))
+		return false;
+	c->st->stats.acks_sent++;
+	out_acked(c);
+	return true;
+}
+
+/* Does the guest need an acknowledgement or a wider window now, later, or not at all? */
+static void out_judge_ack(struct tcp_conn *c, int64_t now)
+{
+	uint32_t unacked = c->rcv_nxt - c->ack_sent, left = c->rcv_adv - c->rcv_nxt;
+
+	if (c->ack_now)
+		return;
+	if (unacked >= 2u * c->rcv_mss) {
+		c->ack_now = true;
+	} else if (!tcp_guest_done(c) && (c->short_write || left < 2u * c->rcv_mss)) {
+		uint32_t room = out_room(c);
+
+		c->ack_now = room > left && (room >= 2 * left || room - left >= 2u * c->rcv_mss);
+	}
+	if (c->ack_now)
+		c->short_write = false;
+	else if (unacked && c->ack_at == TIMERQ_NEVER)
+		c->ack_at = now + c->st->cfg.tune.delayed_ack;
+}
+
+void tcp_out_reset(struct tcp_conn *c, int64_t now)
+{
+	if (c->state == TCP_HELD) {
+		tcp_out_bare(c->st, &c->tuple, 0, c->irs + 1, TCP_RST | TCP_ACK);
+		return;
+	}
+	(void)now;
+	tcp_out_bare(c->st, &c->tuple, c->snd_max, c->rcv_nxt, TCP_RST | TCP_ACK);
+}
+
+/* ------------------------------------------------------------------ toward the host */
+
+static void out_consume(struct tcp_conn *c)
+{
+	if (!c->acked)
+		return;
+	c->up->ops->consume(c->up, c->acked);
+	c->acked = 0;
+}
+
+/* One write() per OUT_GATHER pieces.  Returns bytes taken, or -errno. */
+static ssize_t out_write_chain(struct tcp_conn *c)
+{
+	struct iovec iov[OUT_GATHER];
+	const struct tcp_rx *rx = c->rx_head;
+	ssize_t total = 0;
+
+	while (rx) {
+		ssize_t want = 0, got;
+		int n = 0;
+
+		for (; rx && n < OUT_GATHER; rx = rx->next) {
+			want += (ssize_t)rx->iov.iov_len;
+			iov[n++] = rx->iov;
+		}
+		got = c->up->ops->write(c->up, iov, n);
+		if (got < 0)
+			return got;
+		total += got;
+		if (got < want)
+			break;
+	}
+	return total;
+}
+
+static void out_guest_fin(struct tcp_conn *c)
+{
+	c->rx_fin = false;
+	c->rcv_nxt++;
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt);
+	c->ack_now = true;
+	tcp_conn_enter(c, c->state == TCP_ESTABLISHED ? TCP_CLOSE_WAIT : TCP_CLOSING);
+	c->up->ops->shutdown(c->up);
+}
+
+/* Writes this turn's payload and passes the FIN on.  False: the upstream failed and the connection is gone. */
+static bool out_write(struct tcp_conn *c, int64_t now)
+{
+	uint32_t len = c->rx_len;
+
+	if (len) {
+		ssize_t got = out_write_chain(c);
+
+		c->rx_head = c->rx_tail = NULL;
+		c->rx_len = 0;
+		if (got < 0) {
+			tcp_conn_reset(c, out_failure((int)-got), now);
+			return false;
+		}
+		c->rcv_nxt += (uint32_t)got;
+		c->st->stats.to_host_bytes += (uint64_t)got;
+		if ((uint32_t)got < len) {
+			reason_count(c->st->drops, R_SHORT_WRITE);
+			c->short_write = c->ack_now = true;
+			c->rx_fin = false;
+		}
+	}
+	if (c->rx_fin)
+		out_guest_fin(c);
+	return true;
+}
+
+/* ------------------------------------------------------------------ toward the guest */
+
+/* Sends up to len bytes that stand at seq.  *ret_sent: bytes that left. */
+static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, int64_t now, uint32_t *ret_sent)
+{
+	struct tcp_seg seg = { .has_ts = c->ts_ok };
+	uint32_t head_len = out_head_len(&c->tuple, &seg);
+	struct frame_meta meta;
+	struct tx_slot slot;
+	ssize_t n;
+
+	*ret_sent = 0;
+	if (len > c->mss && len > TX_PAYLOAD_MAX / c->mss * c->mss)
+		len = TX_PAYLOAD_MAX / c->mss * c->mss;
+	if (!ip_out_slot(c->st, &slot, head_len, len, c->mss)) {
+		tcp_conn_stall(c);
+		return OUT_FULL;
+	}
+	n = c->up->ops->peek(c->up, seq - c->snd_una, slot.pl, slot.n_pl);
+	if (n == -EAGAIN)
+		return OUT_NOTHING;
+	if (n < 0) {
+		tcp_conn_reset(c, out_failure((int)-n), now);
+		return OUT_GONE;
+	}
+	if (!n)
+		return OUT_EOF;
+	seg = out_seg(c, seq, (uint32_t)n < slot.room || slot.room < len ? TCP_PSH : 0, now);
+	meta = out_head(c->st, &c->tuple, slot.head, &seg, (uint32_t)n);
+	meta.mss = (uint32_t)n > c->mss ? c->mss : 0;
+	ip_out_put(c->st, &slot, &meta, (uint32_t)n);
+	out_acked(c);
+	*ret_sent = (uint32_t)n;
+	return OUT_SENT;
+}
+
+/* Payload bytes that windows allow beyond snd_nxt. */
+static uint32_t out_usable(const struct tcp_conn *c)
+{
+	uint32_t under_way = c->snd_nxt - c->snd_una, limit = c->snd_wnd, cwnd = c->cwnd, max = (uint32_t)c->st->cfg.tune.max_flight;
+
+	for (int i = 0; i < c->sack.n; i++)
+		cwnd += c->sack.end[i] - c->sack.start[i];
+	if (cwnd < limit)
+		limit = cwnd;
+	if (max < limit)
+		limit = max;
+	return limit > under_way ? limit - under_way : 0;
+}
+
+static void out_advance(struct tcp_conn *c, uint32_t n, int64_t now)
+{
+	bool fresh = c->snd_nxt == c->snd_max;
+
+	c->snd_nxt += n;
+	c->snd_max = seq_max(c->snd_max, c->snd_nxt);
+	if (!fresh)
+		c->st->stats.retransmits++;
+	tcp_timer_sent(c, c->snd_nxt, fresh, now);
+}
+
+static enum out_result out_fin(struct tcp_conn *c, int64_t now)
+{
+	struct tcp_seg seg = out_seg(c, c->snd_nxt, TCP_FIN, now);
+
+	if (!out_send_bare(c->st, &c->tuple, &seg)) {
+		tcp_conn_stall(c);
+		return OUT_FULL;
+	}
+	out_acked(c);
+	out_advance(c, 1, now);
+	if (!c->fin_sent) {
+		c->fin_sent = true;
+		tcp_conn_enter(c, c->state == TCP_ESTABLISHED ? TCP_FIN_WAIT_1 : TCP_LAST_ACK);
+	}
+	return OUT_NOTHING;
+}
+
+/* The window is shut with nothing in flight: is there something that waits behind it? */
+static void out_closed_window(struct tcp_conn *c, int64_t now)
+{
+	uint8_t byte;
+	struct iovec iov = { &byte, 1 };
+
+	if (c->snd_nxt == c->snd_una && !c->persist && c->up->ops->peek(c->up, 0, &iov, 1) != -EAGAIN)
+		tcp_timer_persist(c, now);
+}
+
+/* Silly window avoidance, RFC 9293 3.8.6.2.1: part of a segment waits while something is in flight that will bring an ACK. */
+static bool out_is_sliver(const struct tcp_conn *c, uint32_t usable)
+{
+	return usable < c->mss && usable < c->max_snd_wnd / 2 && c->snd_nxt != c->snd_una;
+}
+
+/* Sends new data, or again what a time-out has put behind snd_nxt. */
+static enum out_result out_new(struct tcp_conn *c, int64_t now)
+{
+	uint32_t budget = (uint32_t)c->st->cfg.tune.flush_budget;
+
+	while (!(c->fin_sent && c->snd_nxt == c->snd_max)) {
+		uint32_t usable = out_usable(c), sent;
+		enum out_result r;
+
+		if (!usable) {
+			out_closed_window(c, now);
+			return OUT_NOTHING;
+		}
+		if (out_is_sliver(c, usable))
+			return OUT_NOTHING;
+		if (!budget)
+			return OUT_SENT; /* more next turn */
+		if (usable > budget)
+			usable = budget > c->mss ? budget : c->mss;
+		if (usable > c->mss)
+			usable -= usable % c->mss;
+		r = out_data(c, c->snd_nxt, usable, now, &sent);
+		if (r == OUT_EOF)
+			return out_fin(c, now);
+		if (r != OUT_SENT)
+			return r;
+		out_advance(c, sent, now);
+		budget -= sent < budget ? sent : budget;
+	}
+	return OUT_NOTHING;
+}
+
+/* Fast retransmission: the holes that acknowledgements have paid for. */
+static enum out_result out_holes(struct tcp_conn *c, int64_t now)
+{
+	uint32_t start, len, sent;
+	enum out_result r;
+
+	while (tcp_sack_hole(c, &start, &len)) {
+		if (len > c->rtx_credit && len > c->mss)
+			len = c->rtx_credit > c->mss ? c->rtx_credit : c->mss;
+		r = out_data(c, start, len, now, &sent);
+		if (r == OUT_EOF && c->fin_sent && start == c->snd_max - 1) { /* the hole is the FIN */
+			c->snd_nxt = start;
+			return out_fin(c, now);
+		}
+		if (r != OUT_SENT)
+			return r;
+		tcp_sack_sent_again(c, start, sent);
+		tcp_timer_sent(c, start + sent, false, now);
+	}
+	return OUT_NOTHING;
+}
+
+/* A byte behind a closed window, or an old sequence number that wants an answer. */
+static enum out_result out_probe(struct tcp_conn *c, int64_t now)
+{
+	enum out_result r;
+	uint32_t sent;
+
+	c->probe_now = false;
+	if (c->rto_at == TIMERQ_NEVER || c->fin_sent) /* keepalive */
+		return out_ack(c, c->snd_una - 1, now) ? OUT_NOTHING : OUT_FULL;
+	r = out_data(c, c->snd_una, 1, now, &sent);
+	if (r == OUT_EOF)
+		return out_fin(c, now);
+	if (r == OUT_SENT && c->snd_nxt == c->snd_una) {
+		c->snd_nxt += sent;
+		c->snd_max = seq_max(c->snd_max, c->snd_nxt);
+	}
+	return r == OUT_SENT ? OUT_NOTHING : r;
+}
+
+/* ------------------------------------------------------------------ the turn */
+
+static bool out_syn_ack(struct tcp_conn *c, int64_t now)
+{
+	const struct stack_config *cfg = &c->st->cfg;
+	uint32_t room = out_room(c);
+	struct tcp_seg seg = { .sport = c->tuple.far.port, .dport = c->tuple.guest.port, .seq = c->iss, .ack = c->rcv_nxt,
+			       .flags = TCP_SYN | TCP_ACK, .has_mss = true, .has_wscale = c->rcv_wscale != 0, .wscale = c->rcv_wscale,
+			       .sack_permitted = c->sack_ok, .has_ts = c->ts_ok, .tsecr = c->ts_recent };
+
+	seg.mss = (uint16_t)(cfg->link.mtu - ip_wire_hdr_len(out_v6(c)) - TCP_HDR_LEN);
+	seg.tsval = (uint32_t)(now / 1000) + c->ts_offset;
+	seg.window = room < 65535 ? room : 65535; /* never scaled in a SYN, RFC 7323 2.2 */
+	if (!out_send_bare(c->st, &c->tuple, &seg)) {
+		tcp_conn_stall(c);
+		return false;
+	}
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + seg.window);
+	c->rtx_now = false;
+	out_acked(c);
+	c->snd_nxt = c->iss;
+	out_advance(c, 1, now);
+	return true;
+}
+
+static enum out_result out_payload(struct tcp_conn *c, int64_t now)
+{
+	enum out_result r;
+
+	if (c->probe_now) {
+		r = out_probe(c, now);
+		if (r != OUT_NOTHING)
+			return r;
+	}
+	c->rtx_now = false;
+	r = out_holes(c, now);
+	return r == OUT_NOTHING ? out_new(c, now) : r;
+}
+
+/* Both directions have ended and the guest knows: the guest closes second in CLOSING (2 MSL is ours), first in LAST_ACK. */
+static bool out_finished(struct tcp_conn *c, int64_t now)
+{
+	if (!c->fin_sent || tcp_flight(c) || (c->state != TCP_CLOSING && c->state != TCP_LAST_ACK))
+		return false;
+	if (c->state == TCP_CLOSING) {
+		tcp_tw_add(&c->st->tw,
+			   &(struct tcp_tw_entry){ .tuple = c->tuple, .hash = c->node.hash, .ts_ok = c->ts_ok, .snd_nxt = c->snd_max,
+						   .rcv_nxt = c->rcv_nxt, .ts_recent = c->ts_recent, .ts_offset = c->ts_offset },
+			   now);
+		c->st->stats.time_waits++;
+	}
+	tcp_conn_gone(c, R_CLOSED);
+	return true;
+}
+
+void tcp_out_flush(struct tcp_conn *c, int64_t now)
+{
+	enum out_result r;
+
+	if (c->state == TCP_SYN_RECEIVED) {
+		if (c->snd_max == c->iss || c->rtx_now)
+			out_syn_ack(c, now);
+		tcp_timer_rekey(c);
+		return;
+	}
+	out_consume(c);
+	if (!out_write(c, now))
+		return;
+	r = out_payload(c, now);
+	if (r == OUT_GONE)
+		return;
+	out_judge_ack(c, now);
+	if (c->ack_now && !out_ack(c, c->snd_nxt, now))
+		r = OUT_FULL;
+	if (r == OUT_FULL)
+		tcp_conn_stall(c);
+	else if (out_finished(c, now))
+		return;
+	else if (r == OUT_SENT)
+		tcp_conn_touch(c);
+	tcp_timer_rekey(c);
+}

@@ -1,0 +1,41 @@
+/* tcp_state.h - what the tcp_*.c files share about a connection's state and nobody else needs.
+ *
+ * Below: tcp_conn.h, tcp_seq.h.  Above: the tcp_ files of slirp/.  The functions stand in tcp_conn.c.
+ */
+#ifndef SLIRP_TCP_STATE_H
+#define SLIRP_TCP_STATE_H
+
+#include "slirp/tcp_conn.h"
+#include "slirp/tcp_seq.h"
+
+/* The only function that changes c->state. */
+void tcp_conn_enter(struct tcp_conn *c, enum tcp_state s);
+/* The link is full: c waits, in order, for stack_link_ready(). */
+void tcp_conn_stall(struct tcp_conn *c);
+/* Takes c out of every table and gives it back to the host. */
+void tcp_conn_gone(struct tcp_conn *c, enum reason why);
+
+/* Sequence numbers sent and not acknowledged: payload, and 1 for a FIN or the SYN. */
+static inline uint32_t tcp_flight(const struct tcp_conn *c)
+{
+	return c->snd_max - c->snd_una;
+}
+
+/* The guest has sent its FIN and we have taken it. */
+static inline bool tcp_guest_done(const struct tcp_conn *c)
+{
+	return c->state == TCP_CLOSE_WAIT || c->state == TCP_CLOSING || c->state == TCP_LAST_ACK;
+}
+
+static inline bool tcp_half_closed(const struct tcp_conn *c)
+{
+	return c->state == TCP_CLOSE_WAIT || c->state == TCP_FIN_WAIT_2;
+}
+
+/* The next sequence number that would extend what has come in order, with what waits for the flush. */
+static inline uint32_t tcp_rcv_next(const struct tcp_conn *c)
+{
+	return c->rcv_nxt + c->rx_len + (c->rx_fin ? 1 : 0);
+}
+
+#endif
