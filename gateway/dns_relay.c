@@ -426,7 +426,8 @@ enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const st
 	for (int i = 0; i < n && at < len; i++) { /* guest memory is read once */
 		uint32_t piece = (uint32_t)MIN(data[i].iov_len, len - at);
 
-		memcpy(r->buf + at, data[i].iov_base, piece);
+		if (piece)
+			memcpy(r->buf + at, data[i].iov_base, piece);
 		at += piece;
 	}
 	if (at < len || !dns_query_parse(r->buf, len, &q_end, &udp))

@@ -1,0 +1,701 @@
+/* dns_relay_test.c - the relay between a guest that is a callback and name servers that are sockets on the loopback.
+ *
+ * Loopback UDP is synchronous, so a test reads like a dialogue: guest asks, server hears, server says, loop settles, guest hears.
+ * Time is real: a test sets waits that it needs short, all others are too long to end within a test.
+ * Below: gateway/dns_relay.h.
+ */
+#include "gateway/dns_relay.h"
+#include "gateway/hostsock.h"
+#include "slirp/base/bytes.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SERVERS = 3, MSG_MAX = 4096, HEADER = 12, NEVER_MS = 3600000 };
+
+struct msg {
+	uint8_t b[MSG_MAX];
+	uint32_t len;
+};
+
+struct fixture {
+	GMainContext *ctx;
+	struct loop *loop;
+	struct dns_relay *relay;
+	struct reason_tally drops;
+	struct addr addr[SERVERS]; /* 127.0.0.1, .2, .3 */
+	int server[SERVERS];	   /* -1: closed, so that the kernel refuses for it */
+	uint16_t port, max_answer;
+	struct tuple tuple;
+	struct msg heard; /* by the guest, the last one */
+	struct tuple heard_tuple;
+	unsigned n_heard;
+};
+
+static void guest_hears(void *arg, const struct tuple *t, const uint8_t *m, uint32_t len)
+{
+	struct fixture *f = arg;
+
+	g_assert_cmpuint(len, <=, sizeof(f->heard.b));
+	memcpy(f->heard.b, m, len);
+	f->heard.len = len;
+	f->heard_tuple = *t;
+	f->n_heard++;
+}
+
+static void settle(struct fixture *f)
+{
+	while (g_main_context_iteration(f->ctx, FALSE))
+		;
+}
+
+/* Turns until the guest has heard n messages; a relay that stays silent is a test that hangs. */
+static void until_heard(struct fixture *f, unsigned n)
+{
+	while (f->n_heard < n)
+		g_main_context_iteration(f->ctx, TRUE);
+}
+
+static void relay_new_timed(struct fixture *f, unsigned n_servers, int64_t try_ms, int64_t total_ms, int64_t penalty_ms)
+{
+	struct dns_relay_config cfg = {
+		.n_servers = n_servers,
+		.max_answer = f->max_answer,
+		.drops = &f->drops,
+		.answer = guest_hears,
+		.arg = f,
+		.port = f->port,
+		.try_timeout = try_ms * 1000,
+		.total_timeout = total_ms * 1000,
+		.penalty = penalty_ms * 1000,
+	};
+
+	memcpy(cfg.servers, f->addr, sizeof(f->addr));
+	dns_relay_free(f->relay);
+	f->relay = dns_relay_new(f->loop, &cfg);
+	g_assert_nonnull(f->relay);
+}
+
+static void relay_new(struct fixture *f, unsigned n_servers)
+{
+	relay_new_timed(f, n_servers, NEVER_MS, NEVER_MS, NEVER_MS);
+}
+
+static int server_open(struct fixture *f, int i)
+{
+	static const struct hostsock_origin nowhere;
+	struct endpoint e = { .addr = f->addr[i], .port = f->port };
+	struct sockaddr_storage ss;
+	socklen_t len = hostsock_sockaddr(&e, &ss);
+	int fd = hostsock_open(&e.addr, SOCK_DGRAM, &nowhere);
+
+	g_assert_cmpint(fd, >=, 0);
+	g_assert_cmpint(bind(fd, (struct sockaddr *)&ss, len), ==, 0);
+	g_assert_cmpint(getsockname(fd, (struct sockaddr *)&ss, &len), ==, 0);
+	g_assert_true(hostsock_endpoint(&ss, &e));
+	f->port = e.port;
+	return fd;
+}
+
+static void server_close(struct fixture *f, int i)
+{
+	close(f->server[i]);
+	f->server[i] = -1;
+}
+
+static void set_up(struct fixture *f, gconstpointer data)
+{
+	GError *err = NULL;
+
+	f->ctx = g_main_context_new();
+	f->loop = loop_new(f->ctx, &err);
+	g_assert_no_error(err);
+	for (int i = 0; i < SERVERS; i++) {
+		f->addr[i] = addr_from_v4((uint8_t[]){ 127, 0, 0, (uint8_t)(1 + i) });
+		f->server[i] = server_open(f, i);
+	}
+	f->tuple.guest = (struct endpoint){ addr_from_v4((uint8_t[]){ 10, 0, 2, 15 }), 40000 };
+	f->tuple.far = (struct endpoint){ addr_from_v4((uint8_t[]){ 10, 0, 2, 3 }), 53 };
+	f->max_answer = 1472;
+	relay_new(f, SERVERS);
+}
+
+static void tear_down(struct fixture *f, gconstpointer data)
+{
+	dns_relay_free(f->relay);
+	loop_free(f->loop);
+	g_main_context_unref(f->ctx);
+	for (int i = 0; i < SERVERS; i++) {
+		if (f->server[i] >= 0)
+			close(f->server[i]);
+	}
+}
+
+/* --- messages --- */
+
+static void put(struct msg *m, const void *b, uint32_t len)
+{
+	g_assert_cmpuint(m->len + len, <=, sizeof(m->b));
+	memcpy(m->b + m->len, b, len);
+	m->len += len;
+}
+
+/* A query with recursion desired; edns: the size in its OPT record, 0: none. */
+static struct msg query(uint16_t id, const char *name, uint16_t edns)
+{
+	uint8_t head[HEADER] = { (uint8_t)(id >> 8), (uint8_t)id, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, edns ? 1 : 0 };
+	uint8_t opt[11] = { 0, 0, 41, (uint8_t)(edns >> 8), (uint8_t)edns };
+	g_auto(GStrv) labels = g_strsplit(name, ".", -1);
+	struct msg m = { .len = 0 };
+
+	put(&m, head, sizeof(head));
+	for (int i = 0; labels[i]; i++) {
+		uint8_t n = (uint8_t)strlen(labels[i]);
+
+		put(&m, &n, 1);
+		put(&m, labels[i], n);
+	}
+	put(&m, "\0\0\1\0\1", 5); /* root, A, IN */
+	if (edns)
+		put(&m, opt, sizeof(opt));
+	return m;
+}
+
+static struct msg answer_to(const struct msg *q, uint32_t len)
+{
+	struct msg m = *q;
+
+	m.b[2] |= 0x80;
+	m.b[3] = 0x80;
+	m.b[7] = 1; /* one answer, whatever it may be */
+	memset(m.b + m.len, 0x5a, sizeof(m.b) - m.len);
+	m.len = len;
+	return m;
+}
+
+/* --- the dialogue --- */
+
+static enum reason ask_from(struct fixture *f, uint16_t port, const struct msg *m)
+{
+	uint32_t half = m->len / 2;
+	struct iovec iov[3] = { { (void *)m->b, half }, { NULL, 0 }, { (void *)(m->b + half), m->len - half } };
+	unsigned heard = f->n_heard;
+	enum reason r;
+
+	f->tuple.guest.port = port;
+	r = dns_relay_query(f->relay, &f->tuple, iov, 3, m->len, loop_now());
+	g_assert_cmpuint(f->n_heard, ==, heard); /* never from within the call */
+	return r;
+}
+
+static enum reason ask(struct fixture *f, const struct msg *m)
+{
+	return ask_from(f, 40000, m);
+}
+
+/* What server i has heard, and from whom; false: nothing. */
+static bool server_hears(struct fixture *f, int i, struct msg *ret, struct endpoint *ret_from)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	ssize_t n = recvfrom(f->server[i], ret->b, sizeof(ret->b), MSG_DONTWAIT, (struct sockaddr *)&ss, &len);
+
+	if (n < 0)
+		return false;
+	ret->len = (uint32_t)n;
+	return hostsock_endpoint(&ss, ret_from);
+}
+
+static void server_says(struct fixture *f, int i, const struct endpoint *to, const struct msg *m)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = hostsock_sockaddr(to, &ss);
+
+	g_assert_cmpint(sendto(f->server[i], m->b, m->len, 0, (struct sockaddr *)&ss, len), ==, m->len);
+	settle(f);
+}
+
+/* Server i hears a query and answers it with `len` bytes. */
+static void server_serves(struct fixture *f, int i, uint32_t len)
+{
+	struct endpoint from;
+	struct msg m;
+
+	g_assert_true(server_hears(f, i, &m, &from));
+	m = answer_to(&m, MAX(len, m.len));
+	server_says(f, i, &from, &m);
+}
+
+static void assert_silent(struct fixture *f, int i)
+{
+	struct endpoint from;
+	struct msg m;
+
+	g_assert_false(server_hears(f, i, &m, &from));
+}
+
+static void assert_servfail(const struct fixture *f, const struct msg *q)
+{
+	struct msg want = *q;
+
+	want.b[2] = 0x81;
+	want.b[3] = 0x82; /* recursion available, SERVFAIL */
+	want.b[11] = 0;	  /* no OPT */
+	if (q->b[11])
+		want.len -= 11;
+	g_assert_cmpmem(f->heard.b, f->heard.len, want.b, want.len);
+}
+
+/* --- tests --- */
+
+static void relay_answer(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(0x1234, "www.example.org", 1232), heard, a;
+	uint64_t queries, answers;
+	struct endpoint from;
+
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	g_assert_true(server_hears(f, 0, &heard, &from));
+	g_assert_cmpmem(heard.b + 2, heard.len - 2, q.b + 2, q.len - 2); /* unchanged but for the id */
+	a = answer_to(&heard, 200);
+	a.b[HEADER + 1] = 'W'; /* case is the server's business */
+	server_says(f, 0, &from, &a);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+	bytes_put16(a.b, 0x1234);
+	g_assert_cmpmem(f->heard.b, f->heard.len, a.b, a.len);
+	g_assert_true(tuple_eq(&f->heard_tuple, &f->tuple));
+	server_says(f, 0, &from, &a); /* once only */
+	g_assert_cmpuint(f->n_heard, ==, 1);
+	assert_silent(f, 1);
+	dns_relay_stats(f->relay, &queries, &answers);
+	g_assert_cmpuint(queries, ==, 1);
+	g_assert_cmpuint(answers, ==, 1);
+}
+
+/* Ids and source ports differ from query to query. */
+static void relay_random(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(7, "example.org", 0), heard;
+	unsigned same_id = 0, same_port = 0;
+	struct endpoint from;
+	uint16_t id = 0, port = 0;
+
+	for (int i = 0; i < 100; i++) {
+		g_assert_cmpint(ask(f, &q), ==, R_OK);
+		g_assert_true(server_hears(f, 0, &heard, &from));
+		same_id += bytes_get16(heard.b) == id;
+		same_port += from.port == port;
+		id = bytes_get16(heard.b);
+		port = from.port;
+		heard = answer_to(&heard, heard.len);
+		server_says(f, 0, &from, &heard);
+	}
+	g_assert_cmpuint(f->n_heard, ==, 100);
+	g_assert_cmpuint(same_id, <, 5);
+	g_assert_cmpuint(same_port, <, 5);
+}
+
+static void relay_mismatch(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "www.example.org", 0), heard, bad;
+	struct endpoint from;
+
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	g_assert_true(server_hears(f, 0, &heard, &from));
+	for (int i = 0; i < 7; i++) {
+		bad = answer_to(&heard, 100);
+		switch (i) {
+		case 0: bad.b[0] ^= 1; break;			     /* id */
+		case 1: bad.b[HEADER + 1] = 'x'; break;		     /* name */
+		case 2: bad.b[heard.len - 3] = 28; break;	     /* type */
+		case 3: bad.b[2] &= 0x7f; break;		     /* a query */
+		case 4: bad.b[2] |= 0x20; break;		     /* opcode */
+		case 5: bad.len = 11; break;			     /* shorter than a header */
+		case 6: bytes_put16(bad.b + 4, 0), bad.b[3] = 0; break; /* no question, no error */
+		}
+		server_says(f, 0, &from, &bad);
+		g_assert_cmpuint(f->drops.n[R_DNS_MISMATCH], ==, i + 1);
+	}
+	bad = answer_to(&heard, 100);
+	server_says(f, 1, &from, &bad); /* another server: the kernel keeps it away */
+	g_assert_cmpuint(f->drops.n[R_DNS_MISMATCH], ==, 7);
+	g_assert_cmpuint(f->n_heard, ==, 0);
+	server_says(f, 0, &from, &bad);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+}
+
+/* A server from before EDNS answers FORMERR and nothing else. */
+static void relay_formerr(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "www.example.org", 4096), heard;
+	struct endpoint from;
+
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	g_assert_true(server_hears(f, 0, &heard, &from));
+	memset(heard.b + 4, 0, 8);
+	heard.b[2] |= 0x80;
+	heard.b[3] = 1;
+	heard.len = HEADER;
+	server_says(f, 0, &from, &heard);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+	g_assert_cmpuint(f->heard.len, ==, HEADER);
+	g_assert_cmpuint(f->heard.b[3], ==, 1);
+}
+
+static void relay_truncation(struct fixture *f, gconstpointer data)
+{
+	static const struct {
+		uint16_t edns, max_answer;
+		uint32_t len;
+		bool cut;
+	} row[] = {
+		{ 0, 1472, 512, false }, { 0, 1472, 513, true }, { 1232, 1472, 1232, false }, { 1232, 1472, 1233, true },
+		{ 4096, 1472, 1472, false }, { 4096, 1472, 1473, true }, { 100, 1472, 512, false }, { 4096, 4000, 4000, false },
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(row); i++) {
+		struct msg q = query(9, "a.example.org", row[i].edns);
+
+		f->max_answer = row[i].max_answer;
+		relay_new(f, 1);
+		g_assert_cmpint(ask(f, &q), ==, R_OK);
+		server_serves(f, 0, row[i].len);
+		g_assert_cmpuint(f->n_heard, ==, i + 1);
+		g_assert_cmpuint(f->heard.b[2] & 0x02, ==, row[i].cut ? 0x02 : 0);
+		if (row[i].cut) {
+			g_assert_cmpuint(f->heard.len, ==, q.len - (row[i].edns ? 11 : 0));
+			g_assert_cmpmem(f->heard.b + 4, 8, "\0\1\0\0\0\0\0\0", 8);
+			g_assert_cmpmem(f->heard.b + HEADER, f->heard.len - HEADER, q.b + HEADER, f->heard.len - HEADER);
+		} else {
+			g_assert_cmpuint(f->heard.len, ==, row[i].len);
+		}
+	}
+}
+
+static void assert_server(const struct fixture *f, int i)
+{
+	struct addr a;
+
+	g_assert_true(dns_relay_server(f->relay, &a));
+	g_assert_true(addr_eq(&a, &f->addr[i]));
+}
+
+/* A refusal moves a query on at once, and the next queries do not start there until the penalty is over. */
+static void failover_refused(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0);
+
+	assert_server(f, 0);
+	server_close(f, 0);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	settle(f);
+	server_serves(f, 1, 0);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+	assert_server(f, 1);
+
+	f->server[0] = server_open(f, 0);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	server_serves(f, 1, 0);
+	assert_silent(f, 0);
+	g_assert_cmpuint(f->n_heard, ==, 2);
+}
+
+static void failover_forgiven(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0);
+
+	relay_new_timed(f, SERVERS, NEVER_MS, NEVER_MS, 1);
+	server_close(f, 0);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	settle(f);
+	server_serves(f, 1, 0);
+	f->server[0] = server_open(f, 0);
+	g_usleep(2000);
+	assert_server(f, 0);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	server_serves(f, 0, 0);
+	g_assert_cmpuint(f->n_heard, ==, 2);
+}
+
+/* connect() or socket() fails: as good as a refusal. */
+static void failover_unreachable(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0);
+
+	g_assert_true(addr_parse("fe80::1", &f->addr[0], NULL)); /* without an interface */
+	relay_new(f, 2);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	server_serves(f, 1, 0);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+}
+
+/* Silence: the next one is asked under another id from another port; the late answer of the first is nobody's. */
+static void failover_silent(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0), first, second;
+	struct endpoint from1, from2;
+	int64_t start = loop_now();
+
+	relay_new_timed(f, 2, 200, NEVER_MS, NEVER_MS);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	g_assert_true(server_hears(f, 0, &first, &from1));
+	while (!server_hears(f, 1, &second, &from2))
+		g_main_context_iteration(f->ctx, TRUE);
+	g_assert_cmpint(loop_now() - start, >=, 200000);
+	first = answer_to(&first, 100);
+	server_says(f, 0, &from1, &first);
+	g_assert_cmpuint(f->n_heard, ==, 0);
+	second = answer_to(&second, 100);
+	server_says(f, 1, &from2, &second);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+	assert_server(f, 1);
+}
+
+/* With one server, it is asked again from the same socket, so that either answer counts. */
+static void failover_single(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0), first, again;
+	struct endpoint from1, from2;
+
+	relay_new_timed(f, 1, 20, NEVER_MS, NEVER_MS);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	g_assert_true(server_hears(f, 0, &first, &from1));
+	while (!server_hears(f, 0, &again, &from2))
+		g_main_context_iteration(f->ctx, TRUE);
+	g_assert_true(endpoint_eq(&from1, &from2));
+	g_assert_cmpmem(first.b, first.len, again.b, again.len);
+	first = answer_to(&first, 100);
+	server_says(f, 0, &from1, &first);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+}
+
+/* Many at once, so that they end in more than one turn. */
+static void fail_timeout(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(0x4321, "example.org", 1232);
+	int64_t start = loop_now();
+
+	relay_new_timed(f, SERVERS, 20, 50, NEVER_MS);
+	for (uint16_t i = 0; i < 200; i++)
+		g_assert_cmpint(ask_from(f, 1 + i, &q), ==, R_OK);
+	until_heard(f, 200);
+	g_assert_cmpint(loop_now() - start, >=, 50000);
+	assert_servfail(f, &q);
+	settle(f);
+	g_assert_cmpuint(f->n_heard, ==, 200);
+	g_assert_cmpuint(f->drops.n[R_DNS_TIMEOUT], ==, 200);
+}
+
+/* Everyone refuses: nothing to wait for. */
+static void fail_refused(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(0x4321, "example.org", 0);
+
+	for (int i = 0; i < SERVERS; i++)
+		server_close(f, i);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	until_heard(f, 1);
+	assert_servfail(f, &q);
+	g_assert_cmpuint(f->drops.n[R_DNS_TIMEOUT], ==, 1);
+}
+
+/* Everyone fails while the query is still being taken: the answer comes later all the same. */
+static void fail_at_once(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(0x4321, "example.org", 0);
+
+	g_assert_true(addr_parse("fe80::1", &f->addr[0], NULL));
+	relay_new(f, 1);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	settle(f);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+	assert_servfail(f, &q);
+}
+
+static void fail_no_servers(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(0x4321, "example.org", 1232);
+	struct addr a;
+
+	relay_new(f, 0);
+	g_assert_false(dns_relay_server(f->relay, &a));
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	settle(f);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+	assert_servfail(f, &q);
+	g_assert_cmpuint(f->drops.n[R_NO_DNS], ==, 1);
+	g_assert_cmpuint(f->drops.n[R_DNS_TIMEOUT], ==, 0);
+}
+
+static void bound_inflight(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0), first, heard;
+	struct endpoint from1, from;
+
+	g_assert_cmpint(ask_from(f, 1, &q), ==, R_OK);
+	g_assert_true(server_hears(f, 0, &first, &from1));
+	for (uint16_t i = 1; i < DNS_RELAY_INFLIGHT; i++) {
+		g_assert_cmpint(ask_from(f, 1 + i, &q), ==, R_OK);
+		g_assert_true(server_hears(f, 0, &heard, &from));
+	}
+	g_assert_cmpuint(f->drops.n[R_DNS_FULL], ==, 0);
+	g_assert_cmpint(ask_from(f, 1000, &q), ==, R_OK);
+	g_assert_cmpuint(f->drops.n[R_DNS_FULL], ==, 1);
+	first = answer_to(&first, 100);
+	server_says(f, 0, &from1, &first); /* the oldest was given up */
+	g_assert_cmpuint(f->n_heard, ==, 0);
+	server_serves(f, 0, 100);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+	g_assert_cmpuint(f->heard_tuple.guest.port, ==, 1000);
+	g_assert_cmpuint(f->drops.n[R_DNS_TIMEOUT], ==, 0);
+}
+
+static void bound_repeated(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0), other = query(1, "example.net", 0), heard;
+	uint64_t queries, answers;
+	struct endpoint from;
+
+	for (int i = 0; i < 5; i++)
+		g_assert_cmpint(ask(f, &q), ==, R_OK);
+	g_assert_true(server_hears(f, 0, &heard, &from));
+	assert_silent(f, 0);
+	g_assert_cmpint(ask(f, &other), ==, R_OK); /* same place, same id, another question */
+	server_serves(f, 0, 100);
+	heard = answer_to(&heard, 100);
+	server_says(f, 0, &from, &heard);
+	g_assert_cmpuint(f->n_heard, ==, 2);
+	dns_relay_stats(f->relay, &queries, &answers);
+	g_assert_cmpuint(queries, ==, 2);
+}
+
+static void bound_descriptors(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0);
+	struct rlimit was, low = { 0 };
+
+	g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &was), ==, 0);
+	low.rlim_max = was.rlim_max;
+	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &low), ==, 0);
+	g_assert_cmpint(ask(f, &q), ==, R_NO_DESCRIPTOR);
+	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &was), ==, 0);
+	settle(f);
+	g_assert_cmpuint(f->n_heard, ==, 0);
+	assert_server(f, 0); /* not its fault */
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	server_serves(f, 0, 0);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+}
+
+/* The longest legal name, and each way to be malformed. */
+static void query_malformed(struct fixture *f, gconstpointer data)
+{
+	char name[256];
+	struct msg q;
+
+	memset(name, 'a', sizeof(name));
+	name[63] = name[127] = name[191] = '.';
+	name[253] = 0; /* 4 lengths, 3 * 63 + 61 letters, root: 255 */
+	q = query(1, name, 0);
+	g_assert_cmpuint(q.len, ==, HEADER + 255 + 4);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	name[253] = 'a';
+	name[254] = 0;
+	q = query(1, name, 0);
+	g_assert_cmpint(ask(f, &q), ==, R_DNS_MALFORMED);
+
+	for (int i = 0; i < 9; i++) {
+		q = query(1, "example.org", 1232);
+		switch (i) {
+		case 0: q.len = HEADER - 1; break;
+		case 1: q.len = HEADER; break;
+		case 2: q.len -= 12; break;			  /* the class is cut off */
+		case 3: q.len--; break;				  /* the OPT record is cut off */
+		case 4: q.b[2] |= 0x80; break;			  /* an answer */
+		case 5: q.b[5] = 0; break;			  /* no question */
+		case 6: q.b[5] = 2; break;			  /* two */
+		case 7: bytes_put16(q.b + HEADER, 0xc00c); break; /* a pointer, to itself */
+		case 8: q.b[HEADER] = 64; break;		  /* a label that is none */
+		}
+		g_assert_cmpint(ask(f, &q), ==, R_DNS_MALFORMED);
+	}
+	memset(&q, 0, sizeof(q));
+	q.len = sizeof(q.b);
+	g_assert_cmpint(ask(f, &q), ==, R_DNS_MALFORMED);
+	settle(f);
+	g_assert_cmpuint(f->n_heard, ==, 0);
+}
+
+/* Random harm to queries and to answers: nothing is read out of bounds (ASAN), every query that is taken is answered or given up. */
+static void query_fuzz(struct fixture *f, gconstpointer data)
+{
+	unsigned rounds = g_test_quick() ? 4000 : 100000;
+	struct endpoint from;
+
+	relay_new(f, 1);
+	for (unsigned i = 0; i < rounds; i++) {
+		struct msg q = query((uint16_t)i, "a.bc.example.org", i & 1 ? 1232 : 0), *exact;
+		unsigned harm = (unsigned)g_test_rand_int_range(0, 6);
+		enum reason r;
+
+		while (harm--)
+			q.b[g_test_rand_int_range(2, (int)q.len)] = (uint8_t)g_test_rand_int();
+		if (g_test_rand_bit())
+			q.len = (uint32_t)g_test_rand_int_range(0, (int)q.len + 1);
+		exact = g_memdup2(&q, sizeof(q));
+		r = ask(f, exact);
+		g_free(exact);
+		g_assert_true(r == R_OK || r == R_DNS_MALFORMED);
+		if (!server_hears(f, 0, &q, &from))
+			continue;
+		q = answer_to(&q, (uint32_t)g_test_rand_int_range(0, 1600));
+		for (harm = (unsigned)g_test_rand_int_range(0, 3); harm; harm--)
+			q.b[g_test_rand_int_range(0, 64)] = (uint8_t)g_test_rand_int();
+		server_says(f, 0, &from, &q);
+	}
+}
+
+static void free_in_flight(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0);
+
+	relay_new_timed(f, SERVERS, 1, 2, NEVER_MS);
+	g_assert_cmpint(ask(f, &q), ==, R_OK);
+	dns_relay_free(f->relay);
+	f->relay = NULL;
+	dns_relay_free(NULL);
+	settle(f);
+	g_usleep(3000);
+	settle(f);
+	g_assert_cmpuint(f->n_heard, ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+#define TEST(path, fn) g_test_add("/dns_relay/" path, struct fixture, NULL, set_up, fn, tear_down)
+	TEST("relay/answer", relay_answer);
+	TEST("relay/random", relay_random);
+	TEST("relay/mismatch", relay_mismatch);
+	TEST("relay/formerr", relay_formerr);
+	TEST("relay/truncation", relay_truncation);
+	TEST("failover/refused", failover_refused);
+	TEST("failover/forgiven", failover_forgiven);
+	TEST("failover/unreachable", failover_unreachable);
+	TEST("failover/silent", failover_silent);
+	TEST("failover/single", failover_single);
+	TEST("fail/timeout", fail_timeout);
+	TEST("fail/refused", fail_refused);
+	TEST("fail/at_once", fail_at_once);
+	TEST("fail/no_servers", fail_no_servers);
+	TEST("bound/inflight", bound_inflight);
+	TEST("bound/repeated", bound_repeated);
+	TEST("bound/descriptors", bound_descriptors);
+	TEST("query/malformed", query_malformed);
+	TEST("query/fuzz", query_fuzz);
+	TEST("free/in_flight", free_in_flight);
+#undef TEST
+	return g_test_run();
+}
