@@ -32,6 +32,7 @@ struct fixture {
 	struct msg heard; /* by the guest, the last one */
 	struct tuple heard_tuple;
 	unsigned n_heard;
+	unsigned descriptors; /* open before the test */
 };
 
 static void guest_hears(void *arg, const struct tuple *t, const uint8_t *m, uint32_t len)
@@ -105,10 +106,21 @@ static void server_close(struct fixture *f, int i)
 	f->server[i] = -1;
 }
 
+static unsigned count_descriptors(void)
+{
+	g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
+	unsigned n = 0;
+
+	while (g_dir_read_name(dir))
+		n++;
+	return n;
+}
+
 static void set_up(struct fixture *f, gconstpointer data)
 {
 	GError *err = NULL;
 
+	f->descriptors = count_descriptors();
 	f->ctx = g_main_context_new();
 	f->loop = loop_new(f->ctx, &err);
 	g_assert_no_error(err);
@@ -131,6 +143,7 @@ static void tear_down(struct fixture *f, gconstpointer data)
 		if (f->server[i] >= 0)
 			close(f->server[i]);
 	}
+	g_assert_cmpuint(count_descriptors(), ==, f->descriptors);
 }
 
 /* --- messages --- */
@@ -453,6 +466,25 @@ static void failover_silent(struct fixture *f, gconstpointer data)
 	assert_server(f, 1);
 }
 
+/* An answer clears a server that another query has just given up. */
+static void failover_cleared(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0), heard;
+	struct endpoint from;
+
+	relay_new_timed(f, 2, 400, NEVER_MS, NEVER_MS);
+	g_assert_cmpint(ask_from(f, 1, &q), ==, R_OK);
+	g_assert_true(server_hears(f, 0, &heard, &from));
+	g_usleep(200000);
+	g_assert_cmpint(ask_from(f, 2, &q), ==, R_OK);
+	while (!server_hears(f, 1, &heard, &from)) /* the first query moves on */
+		g_main_context_iteration(f->ctx, TRUE);
+	assert_server(f, 1);
+	server_serves(f, 0, 0);
+	g_assert_cmpuint(f->heard_tuple.guest.port, ==, 2);
+	assert_server(f, 0);
+}
+
 /* With one server, it is asked again from the same socket, so that either answer counts. */
 static void failover_single(struct fixture *f, gconstpointer data)
 {
@@ -685,6 +717,7 @@ int main(int argc, char **argv)
 	TEST("failover/forgiven", failover_forgiven);
 	TEST("failover/unreachable", failover_unreachable);
 	TEST("failover/silent", failover_silent);
+	TEST("failover/cleared", failover_cleared);
 	TEST("failover/single", failover_single);
 	TEST("fail/timeout", fail_timeout);
 	TEST("fail/refused", fail_refused);

@@ -67,18 +67,19 @@ void stack_link_ready(struct stack *st)
 static int fake_rx(struct link *l, struct stack *st, unsigned budget, int64_t now, bool *more)
 {
 	struct fixture *f = container_of(l, struct fixture, link);
-	eventfd_t n;
+	eventfd_t n = 0;
 
 	g_assert_cmpuint(budget, ==, 64);
 	g_string_append_c(f->journal, 'r');
 	if (f->link_rc)
 		return f->link_rc;
+	eventfd_read(l->fd, &n); /* from now on only *more tells */
 	*more = f->link_more > 0;
 	if (f->link_more) {
 		f->link_more--;
 		return (int)budget;
 	}
-	return eventfd_read(l->fd, &n) == 0 ? (int)n : 0;
+	return (int)n;
 }
 
 static void fake_rx_done(struct link *l)
@@ -484,6 +485,34 @@ static void turn_kick(struct fixture *f, gconstpointer data)
 	g_assert_cmpuint(loop_turns(f->loop), ==, turns + 1);
 }
 
+/* A callback that iterates the context does not start a turn within the turn. */
+struct nester {
+	struct loop_watch w;
+	struct fixture *f;
+	unsigned calls;
+};
+
+static void nester_event(struct loop_watch *w, uint32_t events, int64_t now)
+{
+	struct nester *n = container_of(w, struct nester, w);
+	uint64_t turns = loop_turns(n->f->loop);
+
+	n->calls++;
+	g_main_context_iteration(n->f->ctx, FALSE); /* the descriptor is still readable */
+	g_assert_cmpuint(loop_turns(n->f->loop), ==, turns);
+	loop_watch_remove(n->f->loop, w);
+}
+
+static void turn_nested(struct fixture *f, gconstpointer data)
+{
+	struct nester n = { .w.fn = nester_event, .f = f };
+
+	g_assert_cmpint(loop_watch_add(f->loop, &n.w, eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC), EPOLLIN), ==, 0);
+	settle(f);
+	g_assert_cmpuint(n.calls, ==, 1);
+	close(n.w.fd);
+}
+
 /* Without end of work, other sources of the same context are still served. */
 static void turn_shares(struct fixture *f, gconstpointer data)
 {
@@ -585,6 +614,7 @@ int main(int argc, char **argv)
 	TEST("turn/reap_outside", driven, turn_reap_outside);
 	TEST("turn/idle", driven, turn_idle);
 	TEST("turn/kick", driven, turn_kick);
+	TEST("turn/nested", driven, turn_nested);
 	TEST("turn/shares", driven, turn_shares);
 	TEST("turn/pending", driven, turn_pending);
 	TEST("turn/stack_deadline", driven, turn_stack_deadline);
