@@ -1,12 +1,14 @@
 /* dns_relay.c - DNS queries of the guest, carried to the host's name servers.
  *
- * What it is: one object per query in flight: the message, one connected socket, one deadline.  The kernel lets only the asked server's
- * datagrams through; id (16 random bits), source port (the kernel's random choice) and question are what a forger must guess.
+ * What it is: one object per query in flight: the message, one connected socket, one deadline.  The kernel lets only the
+ * asked server's datagrams through; id (16 random bits), source port (the kernel's random choice) and question are what a
+ * forger must guess.
  *
- *	asked --answer--> guest        asked --silence, error--> next server asked        all in error, or 5 s --> SERVFAIL
+ *	asked --answer--> guest    asked --silence, error--> next server asked    all in error, or 5 s --> SERVFAIL
  *
  * What it is not: see dns_relay.h.
- * Finding: a query by its socket (the watch is embedded), by the guest's tuple and id (hash table: repeated queries), the oldest (list).
+ * Finding: a query by its socket (the watch is embedded), by the guest's tuple and id (hash table: repeated queries), the
+ * oldest (list).
  * System calls: socket setsockopt connect sendto recvfrom close getrandom.
  * RFC 1035 4.1 (format), 5452 (forgery), 5625 (a relay changes nothing it need not), 6891 6.1.2 (OPT).
  */
@@ -29,7 +31,7 @@ enum {
 	DNS_LABEL_MAX = 63,
 	DNS_TYPE_OPT = 41,
 	DNS_UDP_MIN = 512,    /* what every guest can take */
-	DNS_QUERY_MAX = 4096, /* no real query is near it: a question is at most 271 bytes, the rest is one OPT or a signature */
+	DNS_QUERY_MAX = 4096, /* no real query is near it: at most 271 bytes up to the question, then one OPT or a signature */
 	DNS_READS = 4,	      /* datagrams per event */
 	DNS_PORT = 53,
 	DNS_TRY_US = 2000000,
@@ -74,7 +76,7 @@ struct dns_query {
 
 /* --- messages --- */
 
-/* Where the name at `at` ends; 0: malformed.  A pointer ends a name and is never followed; `pointers` says if one is legal here. */
+/* Where the name at `at` ends; 0: malformed.  A pointer ends a name and is never followed; `pointers`: one is legal here. */
 static uint32_t dns_name_end(const uint8_t *m, uint32_t len, uint32_t at, bool pointers)
 {
 	uint32_t start = at;
@@ -118,7 +120,7 @@ static bool dns_query_parse(const uint8_t *m, uint32_t len, uint32_t *ret_end, u
 	return true;
 }
 
-/* Is this the answer to q?  Names compare without case: length bytes are below 'A', so bytewise is right for them too. */
+/* Is this the answer to q?  Names compare without case; length bytes are below 'A', so that is right for them too. */
 static bool dns_answer_matches(const struct dns_query *q, const uint8_t *m, uint32_t len)
 {
 	uint32_t name_end = q->q_end - 4;
@@ -244,7 +246,7 @@ static int dns_query_dial(struct dns_query *q)
 	return 0;
 }
 
-/* 0 or -errno.  The server that is being asked already is asked again from the same socket, any other from a new one. */
+/* 0 or -errno.  The server being asked already is asked again from the same socket, any other from a new one. */
 static int dns_query_send_to(struct dns_query *q, unsigned server)
 {
 	if (!q->watch.active || q->server != server) {
@@ -264,7 +266,7 @@ static void dns_query_blame(struct dns_query *q, int64_t now)
 	q->relay->bad_until[q->server] = now + q->relay->cfg.penalty;
 }
 
-/* Asks the best server that is left.  0; -EHOSTUNREACH: there is none; -EMFILE and the like: our own trouble, no server's. */
+/* Asks the best server that is left.  0; -EHOSTUNREACH: there is none; -EMFILE and the like: our trouble, no server's. */
 static int dns_query_ask(struct dns_query *q, int64_t now)
 {
 	for (;;) {
@@ -366,7 +368,8 @@ static struct dns_query *dns_relay_find(const struct dns_relay *r, uint32_t hash
 }
 
 /* From r->buf. */
-static struct dns_query *dns_query_new(struct dns_relay *r, const struct tuple *t, uint32_t len, uint32_t hash, int64_t now)
+static struct dns_query *dns_query_new(struct dns_relay *r, const struct tuple *t, uint32_t len, uint32_t hash,
+				       int64_t now)
 {
 	struct dns_query *q = g_try_malloc0(sizeof(*q) + len);
 
@@ -402,7 +405,7 @@ static enum reason dns_query_start(struct dns_query *q, int64_t now)
 
 	if (!r->cfg.n_servers) {
 		reason_count(r->cfg.drops, R_NO_DNS);
-		return R_OK;
+		return R_ACCEPTED;
 	}
 	err = dns_query_ask(q, now);
 	if (err == -EHOSTUNREACH) {
@@ -413,10 +416,11 @@ static enum reason dns_query_start(struct dns_query *q, int64_t now)
 	}
 	q->next_try = now + r->cfg.try_timeout;
 	loop_timer_set(r->loop, &q->timer, MIN(q->next_try, q->give_up)); /* is queued: cannot fail */
-	return R_OK;
+	return R_ACCEPTED;
 }
 
-enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now)
+enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const struct iovec *data, int n, uint32_t len,
+			    int64_t now)
 {
 	uint32_t hash, q_end, udp, at = 0;
 	struct dns_query *q;
@@ -434,7 +438,7 @@ enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const st
 		return R_DNS_MALFORMED;
 	hash = dns_relay_hash(r, t, bytes_get16(r->buf));
 	if (dns_relay_find(r, hash, t, len))
-		return R_OK;
+		return R_ACCEPTED;
 	q = dns_query_new(r, t, len, hash, now);
 	if (!q)
 		return R_NO_MEMORY;

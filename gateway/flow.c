@@ -28,7 +28,7 @@ enum reason flow_room(const struct flow_table *t)
 {
 	if (t->now >= t->max)
 		return R_FLOW_CAP;
-	return t->half_open >= t->max_half_open ? R_HALF_OPEN_CAP : R_OK;
+	return t->half_open >= t->max_half_open ? R_HALF_OPEN_CAP : R_ACCEPTED;
 }
 
 void flow_begin(struct flow_table *t, struct flow *f)

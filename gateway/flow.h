@@ -39,7 +39,7 @@ struct flow_table {
 /* max 0: the default, or what the descriptor limit leaves after the reserve if that is less; likewise max_half_open. */
 void flow_table_init(struct flow_table *t, struct loop *loop, uint32_t max, uint32_t max_half_open);
 
-/* Is there room for one more held flow?  R_OK, R_FLOW_CAP or R_HALF_OPEN_CAP. */
+/* Is there room for one more held flow?  R_ACCEPTED, R_FLOW_CAP or R_HALF_OPEN_CAP. */
 enum reason flow_room(const struct flow_table *t);
 void flow_begin(struct flow_table *t, struct flow *f); /* HELD; counts */
 void flow_opened(struct flow_table *t, struct flow *f);

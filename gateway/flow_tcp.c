@@ -98,7 +98,7 @@ enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, s
 	}
 	flow_begin(env->table, &f->flow);
 	*ret = &f->conn;
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 void flow_tcp_gone(struct tcp_conn *c, enum reason why)

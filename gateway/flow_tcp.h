@@ -20,7 +20,7 @@ struct flow_tcp_env {
 
 enum { FLOW_TCP_DIAL_TIMEOUT = 10000000 };
 
-/* Dials `to` for a held SYN.  R_OK: *ret is the connection, HELD; else why the SYN is refused, with nothing left behind. */
+/* Dials `to` for a held SYN.  R_ACCEPTED: *ret is the connection, HELD; else why the SYN is refused, with nothing left behind. */
 enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, struct tcp_conn **ret);
 /* stack_host.tcp_gone: releases socket and memory. */
 void flow_tcp_gone(struct tcp_conn *c, enum reason why);

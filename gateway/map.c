@@ -20,12 +20,12 @@ static enum reason map_service(const struct gateway_config *cfg, const struct dn
 	if (is_dns) {
 		if (dst->port != MAP_DNS_PORT)
 			return R_DIAL_REFUSED;
-		return dns && dns_relay_server(dns, &ret->addr) ? R_OK : R_NO_DNS;
+		return dns && dns_relay_server(dns, &ret->addr) ? R_ACCEPTED : R_NO_DNS;
 	}
 	if (!cfg->host_loopback)
 		return R_HOST_LOOPBACK;
 	ret->addr = map_loopback(addr_is_v4(&dst->addr));
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 enum reason map_to_host(const struct gateway_config *cfg, const struct hostinfo *host, const struct dns_relay *dns,
@@ -44,5 +44,5 @@ enum reason map_to_host(const struct gateway_config *cfg, const struct hostinfo 
 	if (host && !cfg->host_loopback && hostinfo_is_own(host, &dst->addr))
 		return R_HOST_LOOPBACK;
 	*ret = *dst;
-	return R_OK;
+	return R_ACCEPTED;
 }

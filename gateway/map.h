@@ -11,7 +11,7 @@
 #include "gateway/gateway.h"
 #include "gateway/hostinfo.h"
 
-/* R_OK: *ret is where to dial; else why the guest's SYN to dst is refused.  host may be NULL: nothing is known to be the host's own. */
+/* R_ACCEPTED: *ret is where to dial; else why the guest's SYN to dst is refused.  host may be NULL: nothing is known to be the host's own. */
 enum reason map_to_host(const struct gateway_config *cfg, const struct hostinfo *host, const struct dns_relay *dns,
 			const struct endpoint *dst, struct endpoint *ret);
 

@@ -21,5 +21,5 @@ enum reason policy_never_dialed(const struct addr *dst)
 	for (size_t i = 0; i < sizeof(policy_never) / sizeof(policy_never[0]); i++)
 		if (prefix_contains(&policy_never[i], dst))
 			return R_NEVER_DIALED;
-	return R_OK;
+	return R_ACCEPTED;
 }

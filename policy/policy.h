@@ -12,7 +12,7 @@
 #include "slirp/base/reason.h"
 
 /* R_NEVER_DIALED for addresses that mean "this host" or nobody: 0/8 (connect() to 0.0.0.0 reaches a listener on 127.0.0.1), 127/8, ::, ::1,
- * IPv4-compatible forms, class E, multicast, fe80::/10 on the host's side; else R_OK. */
+ * IPv4-compatible forms, class E, multicast, fe80::/10 on the host's side; else R_ACCEPTED. */
 enum reason policy_never_dialed(const struct addr *dst);
 
 #endif

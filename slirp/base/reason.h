@@ -1,6 +1,6 @@
 /* reason.h - every drop and every close has a name, a text and a counter.
  *
- * What it is: the one list.  A function that judges a packet returns an enum reason; R_OK means accepted.  slirp/ and policy/
+ * What it is: the one list.  A function that judges a packet returns an enum reason; R_ACCEPTED means accepted.  slirp/ and policy/
  * return and count reasons, gateway/ prints them; a lint tool fails when a test never produces one.
  * Below: nothing.  Above: everybody.
  */
@@ -11,7 +11,7 @@
 
 /* X(NAME, "text"): the text completes "dropped: ..." or "closed: ...". */
 #define REASON_LIST(X)                                                                                 \
-	X(OK, "accepted")                                                                              \
+	X(ACCEPTED, "accepted")                                                                            \
 	/* frames */                                                                                   \
 	X(SHORT_FRAME, "frame shorter than its headers")                                               \
 	X(ETHERTYPE, "ethertype neither ARP, IPv4 nor IPv6")                                           \

@@ -1,6 +1,6 @@
 /* loop_test.c - the turn: its order, removal during a batch, timers, reaping, sleeping and waking.
  *
- * The core and the link are fakes of a few lines; what they are asked to do is written down as one letter each in a journal.
+ * The core and the link are fakes of a few lines; what they are asked to do is kept in a journal, one letter each.
  * Below: gateway/loop.h.
  */
 #include "gateway/loop.h"
@@ -197,7 +197,7 @@ static void crowd_open(struct crowd *c, struct loop *l, int n)
 	for (int i = 0; i < n; i++) {
 		c->m[i].crowd = c;
 		c->m[i].w.fn = member_event;
-		g_assert_cmpint(loop_watch_add(l, &c->m[i].w, eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC), EPOLLIN | EPOLLET), ==, 0);
+		g_assert_cmpint(loop_watch_add(l, &c->m[i].w, eventfd(1, EFD_NONBLOCK), EPOLLIN | EPOLLET), ==, 0);
 	}
 }
 
@@ -257,7 +257,7 @@ static void watch_rearm(struct fixture *f, gconstpointer data)
 	crowd_close(&c);
 }
 
-/* The same descriptor number, closed and opened again by the first callback: the old event must not reach the new watch. */
+/* A descriptor number that the first callback closes and opens again: the old event must not reach the new watch. */
 struct reuse {
 	struct loop_watch old[2], fresh;
 	struct loop *loop;
