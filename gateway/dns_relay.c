@@ -1,14 +1,14 @@
 /* dns_relay.c - DNS queries of the guest, carried to the host's name servers.
  *
- * What it is: one object per query in flight: the message, one connected socket, one deadline.  The kernel lets only the
- * asked server's datagrams through; id (16 random bits), source port (the kernel's random choice) and question are what a
- * forger must guess.
+ * What it is: one object per query in flight: the message, one connected socket, one deadline.  The kernel lets only
+ * the asked server's datagrams through; id (16 random bits), source port (the kernel's random choice) and question are
+ * what a forger must guess.
  *
  *	asked --answer--> guest    asked --silence, error--> next server asked    all in error, or 5 s --> SERVFAIL
  *
  * What it is not: see dns_relay.h.
- * Finding: a query by its socket (the watch is embedded), by the guest's tuple and id (hash table: repeated queries), the
- * oldest (list).
+ * Finding: a query by its socket (the watch is embedded), by the guest's tuple and id (hash table: repeated queries),
+ * the oldest (list).
  * System calls: socket setsockopt connect sendto recvfrom close getrandom.
  * RFC 1035 4.1 (format), 5452 (forgery), 5625 (a relay changes nothing it need not), 6891 6.1.2 (OPT).
  */
@@ -31,7 +31,7 @@ enum {
 	DNS_LABEL_MAX = 63,
 	DNS_TYPE_OPT = 41,
 	DNS_UDP_MIN = 512,    /* what every guest can take */
-	DNS_QUERY_MAX = 4096, /* no real query is near it: at most 271 bytes up to the question, then one OPT or a signature */
+	DNS_QUERY_MAX = 4096, /* no real query is near it: at most 271 bytes, then one OPT or a signature */
 	DNS_READS = 4,	      /* datagrams per event */
 	DNS_PORT = 53,
 	DNS_TRY_US = 2000000,
@@ -76,7 +76,7 @@ struct dns_query {
 
 /* --- messages --- */
 
-/* Where the name at `at` ends; 0: malformed.  A pointer ends a name and is never followed; `pointers`: one is legal here. */
+/* Where the name at `at` ends; 0: malformed.  A pointer ends a name and is never followed; `pointers`: it is legal. */
 static uint32_t dns_name_end(const uint8_t *m, uint32_t len, uint32_t at, bool pointers)
 {
 	uint32_t start = at;
@@ -266,7 +266,7 @@ static void dns_query_blame(struct dns_query *q, int64_t now)
 	q->relay->bad_until[q->server] = now + q->relay->cfg.penalty;
 }
 
-/* Asks the best server that is left.  0; -EHOSTUNREACH: there is none; -EMFILE and the like: our trouble, no server's. */
+/* Asks the best server that is left.  0; -EHOSTUNREACH: there is none; -EMFILE and the like: not a server's fault. */
 static int dns_query_ask(struct dns_query *q, int64_t now)
 {
 	for (;;) {

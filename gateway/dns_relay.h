@@ -1,9 +1,9 @@
 /* dns_relay.h - DNS queries of the guest, carried to the host's name servers.
  *
- * What it is: the UDP service on the gateway's name-server address.  A query is validated, given a random id and a fresh
- * socket with a random source port, sent to the first healthy name server, and to the next after 2 s; an answer is matched
- * by server, id and question and goes back under the guest's id, truncated (TC) when it is larger than what the guest can
- * take.
+ * What it is: the UDP service on the gateway's name-server address.  A query is validated, given a random id and a
+ * fresh socket with a random source port, sent to the first healthy name server, and to the next after 2 s; an answer
+ * is matched by server, id and question and goes back under the guest's id, truncated (TC) when it is larger than what
+ * the guest can take.
  * What it is not: a cache, a resolver, a policy.  DNS over TCP is an ordinary flow that map.c leads to
  * dns_relay_server().
  * Bounds: 256 queries in flight; one more gives up the oldest.  5 s in all per query.  RFC 1035, 5452, 6891.
@@ -27,7 +27,7 @@ struct dns_relay_config {
 	struct addr servers[DNS_RELAY_SERVERS];
 	unsigned n_servers;
 	uint16_t max_answer; /* the caller's MTU limit; at least 512 (RFC 1035 4.2.1) */
-	/* DNS_FULL, DNS_MISMATCH, DNS_TIMEOUT and NO_DNS are counted here; what dns_relay_query() returns is the caller's. */
+	/* DNS_FULL, DNS_MISMATCH, DNS_TIMEOUT, NO_DNS are counted here; dns_relay_query()'s are the caller's. */
 	struct reason_tally *drops;
 	/* A message for the guest of flow t, at most max_answer bytes.  Called from the loop. */
 	void (*answer)(void *arg, const struct tuple *t, const uint8_t *msg, uint32_t len);

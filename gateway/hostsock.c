@@ -62,7 +62,7 @@ static int hostsock_place(int fd, const struct addr *to, const struct hostsock_o
 		return -errno;
 	if (addr_eq(&from.addr, &addr_any))
 		return 0;
-	/* connect() chooses the port, per destination: else 28000 connections would use up the address.  Only a saving. */
+	/* connect() chooses the port, per destination: else 28000 connections use up the address.  Only a saving. */
 	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 	len = hostsock_sockaddr(&from, &ss);
 	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
