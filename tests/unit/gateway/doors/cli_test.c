@@ -139,7 +139,7 @@ static void test_wrong(void)
 		{ "--net6 fd00::/129", "--net6: fd00::/129: prefix length above 128, column 8" },
 		{ "--net6 fd00::1/64", "--net6: fd00::1/64: bits behind the prefix are not zero (fd00::/64?), column 1" },
 		{ "--net6 fe80::/64", "--net6: fe80::/64: not a network a guest can have, column 1" },
-		{ "--net6 fd0g::/64", "--net6: fd0g::/64: not an IPv6 address, column 4" },
+		{ "--net6 fd00:0g::/64", "--net6: fd00:0g::/64: not an IPv6 address, column 7" },
 		{ "--mtu 575", "--mtu: 575: not in 576-65521, column 1" },
 		{ "--mtu 65522", "--mtu: 65522: not in 576-65521, column 1" },
 		{ "--mtu 99999999999999999999", "--mtu: 99999999999999999999: not in 576-65521, column 1" },
