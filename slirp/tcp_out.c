@@ -255,7 +255,7 @@ static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, 
 
 	*ret_sent = 0;
 	if (len > c->mss && len > TX_PAYLOAD_MAX / c->mss * c->mss)
-		len = TX_PAYLOAD_MAX / c->mss * c->mss;
+		len = c->mss < TX_PAYLOAD_MAX ? TX_PAYLOAD_MAX / c->mss * c->mss : c->mss; /* never 0: an empty peek looks like EOF */
 	if (!ip_out_slot(c->st, &slot, head_len, len, c->mss)) {
 		tcp_conn_stall(c);
 		return OUT_FULL;
