@@ -35,11 +35,11 @@ ip -6 route add default via 2001:db8::1
 # A namespace may not choose every congestion control as its default, but a
 # route may: this reaches the sockets of the stacks too.
 HOST_CC = """
+ip route replace local 127.0.0.0/8 dev lo table local congctl {cc}
 ip route del local 127.0.0.1 dev lo table local
-ip route add local 127.0.0.1 dev lo table local src 127.0.0.1 congctl cubic
-ip route replace local 127.0.0.0/8 dev lo table local congctl cubic
+ip route add local 127.0.0.1 dev lo table local src 127.0.0.1 congctl {cc}
 ip -6 route del local ::1 dev lo table local
-ip -6 route add local ::1 dev lo table local metric 1 congctl cubic
+ip -6 route add local ::1 dev lo table local metric 1 congctl {cc}
 """
 
 # Buffer limits are those of a plain kernel, whatever this machine is tuned to.
@@ -153,7 +153,7 @@ class Proc:
 class Lab:
     """The host side, and the tools to reach into guests."""
 
-    def __init__(self, build):
+    def __init__(self, build, cc):
         # A stack may run its guest as a user who cannot read the build
         # directory: the load program is put where all can.
         self.dir = tempfile.mkdtemp(prefix="bench-")
@@ -172,13 +172,13 @@ class Lab:
         self.token = 0
         sh(HOST_SETUP)
         sh(SYSCTLS)
-        self.cc = "cubic"
+        self.cc = cc
         try:
-            sh(HOST_CC)
+            sh(HOST_CC.format(cc=cc))
         except Failed as e:
             with open("/proc/sys/net/ipv4/tcp_congestion_control") as f:
                 self.cc = f.read().strip()
-            print(f"note: cubic is not to be had ({e}), using {self.cc}")
+            print(f"note: {cc} is not to be had ({e}), using {self.cc}")
 
     def close(self):
         for name in os.listdir(self.dir):
@@ -196,17 +196,18 @@ class Lab:
     def server(self, cpu):
         """A traffic server on the host side, and its port."""
         port = self.new_port()
-        p = Proc([self.traffic, "-c", cpu, "-C", self.cc, "-p", port,
-                  "-k", PORTS, "server"])
+        p = Proc([self.traffic, "-C", self.cc, "-p", port, "-k", PORTS,
+                  "server"], cpu=cpu)
         p.json(5, "server")
         return p, port
 
     def client(self, guest, cpu, port, family, mode, count, seconds=0,
                warmup=0):
-        return Proc([self.traffic, "-N", guest.pid, "-c", cpu, "-C", self.cc,
+        return Proc([self.traffic, "-N", guest.pid, "-C", self.cc,
                      "-h", guest.gateway[family], "-p", port, "-k", PORTS,
                      "-n", count,
-                     "-t", int(seconds * 1000), "-w", int(warmup * 1000), mode])
+                     "-t", int(seconds * 1000), "-w", int(warmup * 1000), mode],
+                    cpu=cpu)
 
     def inside(self, pid, script):
         """Run a shell script in the namespaces of pid."""
