@@ -24,8 +24,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
-from lab import (UNSHARE, Failed, Lab, descriptors, machine_speed,  # noqa: E402
-                 status_sum)
+from lab import (UNSHARE, Failed, Lab, descriptors,  # noqa: E402
+                 machine_speed, status_sum)
 import stacks  # noqa: E402
 from stacks import OURS, PEERS  # noqa: E402
 
@@ -536,8 +536,6 @@ def main():
     except KeyboardInterrupt:
         print("\nbench: interrupted", file=sys.stderr)
         return 130
-    finally:
-        lab.close()
     return 0
 
 

@@ -154,20 +154,9 @@ class Lab:
     """The host side, and the tools to reach into guests."""
 
     def __init__(self, build, cc):
-        # A stack may run its guest as a user who cannot read the build
-        # directory: the load program is put where all can.
-        self.dir = tempfile.mkdtemp(prefix="bench-")
-        os.chmod(self.dir, 0o755)
-        self.build = build
-        for name in ("bench-traffic", "bench-limit", "bench-delay"):
-            source = find_program(build, name)
-            with open(source, "rb") as f, \
-                    open(f"{self.dir}/{name}", "wb") as t:
-                t.write(f.read())
-            os.chmod(f"{self.dir}/{name}", 0o755)
-        self.traffic = f"{self.dir}/bench-traffic"
-        self.limit = f"{self.dir}/bench-limit"
-        self.delay = f"{self.dir}/bench-delay"
+        self.traffic = find_program(build, "bench-traffic")
+        self.limit = find_program(build, "bench-limit")
+        self.delay = find_program(build, "bench-delay")
         self.port = 5300
         self.token = 0
         sh(HOST_SETUP)
@@ -179,11 +168,6 @@ class Lab:
             with open("/proc/sys/net/ipv4/tcp_congestion_control") as f:
                 self.cc = f.read().strip()
             print(f"note: {cc} is not to be had ({e}), using {self.cc}")
-
-    def close(self):
-        for name in os.listdir(self.dir):
-            os.unlink(f"{self.dir}/{name}")
-        os.rmdir(self.dir)
 
     def new_token(self):
         self.token += 1
