@@ -34,6 +34,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -42,9 +43,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -114,6 +117,24 @@ static int open_namespace(pid_t pid, const char *kind)
 	return fd;
 }
 
+/* A namespace without a root: let a command run by "exec" have our rights. */
+static void keep_capabilities(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &head, caps))
+		die("capget");
+	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		caps[i].inheritable = caps[i].permitted;
+	if (syscall(SYS_capset, &head, caps))
+		die("capset");
+	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
+		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+}
+
 /* Both are opened first: after the first setns() /proc may be out of reach. */
 static void enter_namespaces(pid_t pid)
 {
@@ -124,7 +145,7 @@ static void enter_namespaces(pid_t pid)
 		if (setns(user, CLONE_NEWUSER))
 			die("setns user");
 		if (setresgid(0, 0, 0) || setresuid(0, 0, 0))
-			die("become root of the namespace");
+			keep_capabilities();
 		close(user);
 	}
 	if (net >= 0) {
