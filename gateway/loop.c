@@ -299,16 +299,29 @@ void loop_watch_rearm(struct loop *l, struct loop_watch *w, uint32_t events)
 		epoll_ctl(l->epfd, EPOLL_CTL_MOD, w->fd, &e);
 }
 
+/* Forgets what was fetched for w and not yet served. */
+static void loop_skip(struct loop *l, struct loop_watch *w)
+{
+	w->active = false;
+	for (int i = l->cursor; i < l->n_batch; i++) {
+		if (l->batch[i].data.ptr == w)
+			l->batch[i].data.ptr = NULL;
+	}
+}
+
 void loop_watch_remove(struct loop *l, struct loop_watch *w)
 {
 	if (!w->active)
 		return;
-	w->active = false;
 	epoll_ctl(l->epfd, EPOLL_CTL_DEL, w->fd, NULL);
-	for (int i = l->cursor; i < l->n_batch; i++) { /* fetched and not yet served */
-		if (l->batch[i].data.ptr == w)
-			l->batch[i].data.ptr = NULL;
-	}
+	loop_skip(l, w);
+}
+
+void loop_watch_close(struct loop *l, struct loop_watch *w)
+{
+	if (w->active)
+		loop_skip(l, w);
+	close(w->fd);
 }
 
 bool loop_timer_set(struct loop *l, struct loop_timer *t, int64_t at)

@@ -55,6 +55,9 @@ void loop_watch_rearm(struct loop *l, struct loop_watch *w, uint32_t events);
 /* Takes the watch out; harmless when it is not in.  The caller closes the descriptor afterwards. */
 void loop_watch_remove(struct loop *l, struct loop_watch *w);
 
+/* Takes the watch out and closes its descriptor, which must have no duplicate: closing is what takes it out of the set. */
+void loop_watch_close(struct loop *l, struct loop_watch *w);
+
 /* at: microseconds as loop_now(); TIMERQ_NEVER cancels.  False: no memory (setting a queued timer again cannot fail). */
 bool loop_timer_set(struct loop *l, struct loop_timer *t, int64_t at);
 
