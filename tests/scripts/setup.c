@@ -4,6 +4,7 @@
  */
 #include "tests/scripts/play.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static bool setup_number(struct play *p, struct words *w, int64_t *ret)
@@ -87,29 +88,18 @@ bool setup_option(struct play *p, struct words *w)
 	return play_fail(p, "no such option");
 }
 
+/* Values outside the range of the row are fine here: a script may want a table of two. */
 bool setup_tunable(struct play *p, struct words *w)
 {
-	struct stack_config *c = &p->cfg;
-	const struct {
+	static const struct {
 		const char *name;
-		int64_t *time;
-		uint32_t *number;
+		size_t offset;
 	} list[] = {
-		{ "delayed_ack", &c->delayed_ack, NULL },
-		{ "rto_min", &c->rto_min, NULL },
-		{ "rto_max", &c->rto_max, NULL },
-		{ "handshake_timeout", &c->handshake_timeout, NULL },
-		{ "silent_timeout", &c->silent_timeout, NULL },
-		{ "keepalive", &c->keepalive, NULL },
-		{ "half_close_probe", &c->half_close_probe, NULL },
-		{ "half_close_timeout", &c->half_close_timeout, NULL },
-		{ "time_wait", &c->time_wait, NULL },
-		{ "time_wait_max", NULL, &c->time_wait_max },
-		{ "max_window", NULL, &c->max_window },
-		{ "max_flight", NULL, &c->max_flight },
-		{ "flush_budget", NULL, &c->flush_budget },
+#define SETUP_ROW(name, unit, def, min, max, why) { #name, offsetof(struct stack_tunables, name) },
+		STACK_TUNABLES(SETUP_ROW)
+#undef SETUP_ROW
 	};
-	const char *name = words_next(w), *end;
+	const char *name = words_next(w), *value = words_peek(w), *end;
 	int64_t n;
 
 	if (p->st)
@@ -117,11 +107,11 @@ bool setup_tunable(struct play *p, struct words *w)
 	for (size_t i = 0; name && i < G_N_ELEMENTS(list); i++) {
 		if (strcmp(list[i].name, name))
 			continue;
-		if (list[i].time)
-			return (words_peek(w) && script_time(words_next(w), list[i].time, &end) && !*end) || play_fail(p, "a time is missing");
-		if (!setup_number(p, w, &n))
-			return false;
-		*list[i].number = (uint32_t)n;
+		if (!value || !script_number(value, &n, &end) || *end) /* a plain number is a count or bytes, "40ms" a time */
+			if (!value || !script_time(value, &n, &end) || *end)
+				return play_fail(p, "a number, or a time with its unit, is missing");
+		words_next(w);
+		memcpy((char *)&p->cfg.tune + list[i].offset, &n, sizeof(n));
 		return true;
 	}
 	return play_fail(p, "no such tunable");
