@@ -365,7 +365,7 @@ static void play_init(struct play *p, const struct script *s, bool verbose)
 	g_queue_init(&p->outs);
 	g_queue_init(&p->dgrams);
 	p->link_room = -1;
-	p->start = p->now = 3600 * G_USEC_PER_SEC;
+	p->start = p->now = 3600 * (int64_t)G_USEC_PER_SEC;
 	p->syn_answer = p->dgram_answer = R_OK;
 	play_config(p);
 	fake_init(p);
