@@ -34,7 +34,7 @@ struct dns_relay_config {
 struct dns_relay *dns_relay_new(struct loop *loop, const struct dns_relay_config *cfg); /* NULL: no memory */
 void dns_relay_free(struct dns_relay *r);
 
-/* One query of the guest.  R_OK: in flight (or answered later with SERVFAIL); else the reason it was dropped. */
+/* One query of the guest.  R_ACCEPTED: in flight (or answered later with SERVFAIL); else the reason it was dropped. */
 enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now);
 
 /* The name server that flows over TCP should use: the first healthy one.  False: there is none. */

@@ -44,5 +44,5 @@ enum reason stack_dgram(struct stack *st, const struct tuple *t, const uint8_t *
 		done += n;
 	}
 	ip_out_put(st, &slot, &meta, len);
-	return R_OK;
+	return R_ACCEPTED;
 }

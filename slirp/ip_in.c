@@ -43,9 +43,9 @@ static enum reason in_check_source(const struct stack *st, const struct ip *ip)
 	const struct stack_config *cfg = &st->cfg;
 
 	if (addr_eq(&ip->src, ip->v6 ? &cfg->guest6 : &cfg->guest4))
-		return R_OK;
+		return R_ACCEPTED;
 	if (ip->v6 && ip->proto == IP_PROTO_ICMPV6 && (addr_is_unspecified(&ip->src) || addr_is_linklocal(&ip->src)))
-		return R_OK;
+		return R_ACCEPTED;
 	/* A guest's own link-local chatter (MLD, mDNS) is no spoofing. */
 	if (ip->v6 && addr_is_linklocal(&ip->src) && addr_is_multicast(&ip->dst))
 		return R_GROUP_TRAFFIC;

@@ -37,7 +37,7 @@ enum reason neigh_arp_in(struct stack *st, const uint8_t *p, uint32_t len)
 	eth_wire_put(slot.head, &(struct eth){ .dst = arp.sender_mac, .src = cfg->gw_mac, .type = ETH_TYPE_ARP });
 	eth_wire_arp_put(slot.head + ETH_HDR_LEN, &reply);
 	ip_out_put(st, &slot, &(struct frame_meta){ .l3_off = ETH_HDR_LEN, .head_len = ETH_HDR_LEN + ARP_LEN }, 0);
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 /* Our link-local address: fe80::/64 with the gateway's MAC as RFC 4291 appendix A says. */
@@ -71,7 +71,7 @@ enum reason neigh_ndp_in(struct stack *st, const struct ip *ip, const uint8_t *p
 	if (ip->hop_limit != 255)
 		return R_NDP_MALFORMED;
 	if (m.type != ICMP6_NEIGH_SOLICIT)
-		return R_OK; /* the guest's own announcements tell us nothing that is not configured */
+		return R_ACCEPTED; /* the guest's own announcements tell us nothing that is not configured */
 	if (!neigh_target_is_ours(st, &m.target))
 		return R_NDP_NOT_OURS;
 
@@ -86,5 +86,5 @@ enum reason neigh_ndp_in(struct stack *st, const struct ip *ip, const uint8_t *p
 	icmp_wire_neigh_put(slot.head + ETH_HDR_LEN + IP6_HDR_LEN, &reply, &out.src, &out.dst);
 	ip_out_put(st, &slot,
 		   &(struct frame_meta){ .l3_off = ETH_HDR_LEN, .head_len = ETH_HDR_LEN + IP6_HDR_LEN + ICMP6_NEIGH_LEN, .v6 = true }, 0);
-	return R_OK;
+	return R_ACCEPTED;
 }

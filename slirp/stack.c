@@ -59,7 +59,7 @@ static enum reason stack_check_macs(const struct stack *st, const struct eth *et
 		return R_SPOOFED_MAC;
 	if (!mac_eq(&eth->dst, &st->cfg.gw_mac) && !mac_is_group(&eth->dst))
 		return R_NOT_FOR_US;
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 static enum reason stack_dispatch(struct stack *st, const struct frame *f, int64_t now)

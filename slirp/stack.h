@@ -60,14 +60,14 @@ struct stack_host {
 	/* Sends the slot with `used` payload bytes (possibly fewer than room).  A slot may be abandoned by not putting it. */
 	void (*tx_put)(struct stack_host *h, struct tx_slot *slot, const struct frame_meta *meta, uint32_t used);
 
-	/* A valid first SYN.  Return R_OK with *ret = zeroed memory for a connection, which stays HELD until tcp_open_accept() or
+	/* A valid first SYN.  Return R_ACCEPTED with *ret = zeroed memory for a connection, which stays HELD until tcp_open_accept() or
 	 * tcp_open_refuse(); any other reason refuses at once, by RST or ICMP as tcp_open_answer() says. */
 	enum reason (*tcp_syn)(struct stack_host *h, const struct tuple *t, struct tcp_conn **ret);
 	/* The connection has left every table; its memory is the host's again.  Not to be freed before the current stack call
 	 * returns.  If the upstream was not aborted, both directions ended in order and it is to be closed. */
 	void (*tcp_gone)(struct stack_host *h, struct tcp_conn *c, enum reason why);
 
-	/* A valid datagram from the guest; data is valid during the call.  R_OK: taken; else the reason to count. */
+	/* A valid datagram from the guest; data is valid during the call.  R_ACCEPTED: taken; else the reason to count. */
 	enum reason (*dgram)(struct stack_host *h, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now);
 };
 
@@ -104,7 +104,7 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 /* Every connection must be gone (tcp_conn_abort_all()).  NULL is a no-op. */
 void stack_free(struct stack *st);
 
-/* One frame from the guest.  R_OK or the reason why it was dropped (already counted). */
+/* One frame from the guest.  R_ACCEPTED or the reason why it was dropped (already counted). */
 enum reason stack_input(struct stack *st, const struct frame *f, int64_t now);
 /* Every touched connection writes what came, acknowledges, and gets one try to send.  Bounded by flush_budget per connection. */
 void stack_flush(struct stack *st, int64_t now);
@@ -117,7 +117,7 @@ bool stack_pending(const struct stack *st);
 /* The link has room again. */
 void stack_link_ready(struct stack *st);
 
-/* One UDP datagram to the guest, from `far` to `guest`.  R_OK or why not (family, LINK_FULL, larger than the MTU: L4_LENGTH). */
+/* One UDP datagram to the guest, from `far` to `guest`.  R_ACCEPTED or why not (family, LINK_FULL, larger than the MTU: L4_LENGTH). */
 enum reason stack_dgram(struct stack *st, const struct tuple *t, const uint8_t *data, uint32_t len);
 
 void stack_stats(const struct stack *st, struct stack_stats *ret);

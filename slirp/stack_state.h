@@ -1,7 +1,7 @@
-/* stack_state.h - the inside of struct stack, for the files of this floor only.
+/* stack_state.h - the inside of struct stack, for the neighbours on this floor only.
  *
  * What it is: the tables and the lists of one core, and the few calls that stack.c offers its neighbours.
- * Below: stack.h, slirp/base.  Above: slirp/*.c and nobody else.
+ * Below: stack.h, slirp/base.  Above: the files directly in slirp/, and nobody else.
  */
 #ifndef SLIRP_STACK_STATE_H
 #define SLIRP_STACK_STATE_H

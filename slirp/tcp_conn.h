@@ -3,7 +3,7 @@
  * What it is: struct tcp_conn, its states, and the calls that gateway/ may make on it.
  * What it is not: the segment logic, which stands in tcp_in.c (arriving), tcp_out.c (leaving), tcp_timer.c (time), tcp_open.c (birth).
  * Ownership: the host embeds struct tcp_conn in its flow and owns the memory; the stack's tables hold it from tcp_syn to tcp_gone.
- * Below: upstream.h, stack.h, slirp/base.  Above: slirp/tcp_*.c, gateway/flow_tcp.c.  RFC 9293, 7323, 2018, 6298, 5681.
+ * Below: upstream.h, stack.h, slirp/base.  Above: the tcp_ files of slirp/, gateway/flow_tcp.c.  RFC 9293, 7323, 2018, 6298, 5681.
  *
  * prefixes: tcp_conn_
  */

@@ -54,7 +54,7 @@ static enum reason in_time_wait(struct stack *st, struct tcp_tw_entry *e, const 
 	if (seg->flags & TCP_RST)
 		return R_TCP_RST_NO_CONN; /* RFC 1337 */
 	tcp_out_bare(st, &e->tuple, e->snd_nxt, e->rcv_nxt, TCP_ACK);
-	return seg->flags & TCP_SYN ? R_TCP_SYN_IN_WINDOW : R_OK;
+	return seg->flags & TCP_SYN ? R_TCP_SYN_IN_WINDOW : R_ACCEPTED;
 }
 
 static enum reason in_no_conn(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, int64_t now)
@@ -81,7 +81,7 @@ static enum reason in_held(struct tcp_conn *c, const struct tuple *t, const stru
 		if (seg->seq != c->irs && seg->seq != c->irs + 1)
 			return R_TCP_RST_WINDOW;
 		tcp_conn_gone(c, R_GUEST_RESET);
-		return R_OK;
+		return R_ACCEPTED;
 	}
 	if ((seg->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) != TCP_SYN)
 		return R_TCP_HELD_SEGMENT;
@@ -99,7 +99,7 @@ static enum reason in_rst(struct tcp_conn *c, const struct tcp_seg *seg)
 	if (seg->seq == tcp_rcv_next(c) || seg->seq == c->rcv_nxt) {
 		c->up->ops->abort(c->up);
 		tcp_conn_gone(c, R_GUEST_RESET);
-		return R_OK;
+		return R_ACCEPTED;
 	}
 	if (seq_lt(c->rcv_nxt, seg->seq) && seq_le(seg->seq, c->rcv_adv))
 		c->ack_now = true;
@@ -111,7 +111,7 @@ static enum reason in_syn(struct tcp_conn *c, const struct tcp_seg *seg)
 	if (c->state == TCP_SYN_RECEIVED && seg->seq == c->irs && !(seg->flags & TCP_ACK)) {
 		c->rtx_now = true; /* our SYN-ACK was lost */
 		tcp_conn_touch(c);
-		return R_OK;
+		return R_ACCEPTED;
 	}
 	return in_ack_and(c, R_TCP_SYN_IN_WINDOW); /* RFC 5961 4.2 */
 }
@@ -128,7 +128,7 @@ static enum reason in_sequence(struct tcp_conn *c, const struct tcp_seg *seg)
 	}
 	if (seq_lt(end, c->ack_sent) || seq_lt(c->rcv_adv, seg->seq))
 		return in_ack_and(c, R_TCP_WINDOW);
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 /* ------------------------------------------------------------------ ACK */
@@ -196,7 +196,7 @@ static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t
 	else if (in_is_dup_ack(c, seg, window_before))
 		tcp_sack_dup_ack(c);
 	tcp_conn_touch(c);
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 /* ------------------------------------------------------------------ text, FIN */
@@ -222,7 +222,7 @@ static enum reason in_queue(struct tcp_conn *c, const struct ip_payload *payload
 		c->rx_tail = rx;
 	}
 	c->rx_len += len;
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const struct ip_payload *payload, uint16_t gso_size)
@@ -235,7 +235,7 @@ static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const 
 	if (seq_lt(next, seg->seq))
 		return in_ack_and(c, R_TCP_OUT_OF_ORDER);
 	if (skip >= len)
-		return in_ack_and(c, R_OK); /* all of it has come before */
+		return in_ack_and(c, R_ACCEPTED); /* all of it has come before */
 	len -= skip;
 	if (seq_lt(c->rcv_adv, next + len)) {
 		c->ack_now = true;
@@ -249,7 +249,7 @@ static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const 
 	if (gso_size ? gso_size > c->rcv_mss : seg->len > c->rcv_mss)
 		c->rcv_mss = gso_size ? gso_size : (uint16_t)seg->len;
 	tcp_conn_touch(c);
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 static void in_fin(struct tcp_conn *c, const struct tcp_seg *seg)

@@ -108,7 +108,7 @@ enum reason tcp_open_syn(struct stack *st, const struct tuple *t, const struct t
 	open_init(st, c, t, seg, now);
 	tcp_conn_enter(c, TCP_HELD);
 	htab_insert(&st->conns, &c->node, stack_hash(st, t));
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 void tcp_open_accept(struct tcp_conn *c, struct upstream *up, int64_t now)

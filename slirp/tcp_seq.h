@@ -1,4 +1,4 @@
-/* tcp_seq.h - comparing sequence numbers modulo 2^32.  RFC 9293 3.4.  Below: nothing.  Above: slirp/tcp_*.c, tests. */
+/* tcp_seq.h - comparing sequence numbers modulo 2^32.  RFC 9293 3.4.  Below: nothing.  Above: the tcp_ files of slirp/, tests. */
 #ifndef SLIRP_TCP_SEQ_H
 #define SLIRP_TCP_SEQ_H
 

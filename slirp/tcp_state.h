@@ -1,6 +1,6 @@
 /* tcp_state.h - what the tcp_*.c files share about a connection's state and nobody else needs.
  *
- * Below: tcp_conn.h, tcp_seq.h.  Above: slirp/tcp_*.c.  The functions stand in tcp_conn.c.
+ * Below: tcp_conn.h, tcp_seq.h.  Above: the tcp_ files of slirp/.  The functions stand in tcp_conn.c.
  */
 #ifndef SLIRP_TCP_STATE_H
 #define SLIRP_TCP_STATE_H

@@ -9,7 +9,7 @@
  *
  * What it is not: a socket, an event source.  Whoever implements it calls tcp_conn_touch() when reading or writing may go on, and
  * tcp_conn_reset() when the far side failed.
- * Below: nothing.  Above: slirp/tcp_*.c (caller), gateway/host_tcp.c and the fake of the tests (implementers).
+ * Below: nothing.  Above: the tcp_ files of slirp/ (caller), gateway/host_tcp.c and the fake of the tests (implementers).
  * Threads: those of the stack.  No call may re-enter the core.
  */
 #ifndef SLIRP_UPSTREAM_H

@@ -1,6 +1,6 @@
 /* reason.h - every drop and every close has a name, a text and a counter.
  *
- * What it is: the one list.  A function that judges a packet returns an enum reason; R_OK means accepted.  slirp/ and policy/
+ * What it is: the one list.  A function that judges a packet returns an enum reason; R_ACCEPTED means accepted.  slirp/ and policy/
  * return and count reasons, gateway/ prints them; a lint tool fails when a test never produces one.
  * Below: nothing.  Above: everybody.
  */
@@ -11,7 +11,7 @@
 
 /* X(NAME, "text"): the text completes "dropped: ..." or "closed: ...". */
 #define REASON_LIST(X)                                                                                 \
-	X(OK, "accepted")                                                                              \
+	X(ACCEPTED, "accepted")                                                                            \
 	/* frames */                                                                                   \
 	X(SHORT_FRAME, "frame shorter than its headers")                                               \
 	X(ETHERTYPE, "ethertype neither ARP, IPv4 nor IPv6")                                           \
@@ -58,7 +58,6 @@
 	X(TURN_FULL, "more segments in one turn than the turn's table holds")                          \
 	/* connection ends */                                                                          \
 	X(CLOSED, "both sides closed")                                                                 \
-	X(TIME_WAIT_OVER, "time-wait ended")                                                           \
 	X(GUEST_RESET, "reset by the guest")                                                           \
 	X(HOST_RESET, "reset by the far side")                                                         \
 	X(HOST_ERROR, "host socket failed")                                                            \
@@ -72,7 +71,6 @@
 	X(NO_DNS, "the host has no name server to relay to")                                           \
 	X(FLOW_CAP, "total number of TCP flows reached")                                               \
 	X(HALF_OPEN_CAP, "total number of connections being dialed reached")                           \
-	X(DEST_CAP, "number of connections being dialed to one destination reached")                   \
 	X(NO_DESCRIPTOR, "out of descriptors")                                                         \
 	X(NO_MEMORY, "out of memory")                                                                  \
 	X(HANDSHAKE_TIMEOUT, "guest did not finish the handshake")                                     \

@@ -15,7 +15,7 @@ enum reason eth_wire_parse(const uint8_t *p, uint32_t len, struct eth *ret)
 	memcpy(ret->dst.b, p, MAC_LEN);
 	memcpy(ret->src.b, p + 6, MAC_LEN);
 	ret->type = bytes_get16(p + 12);
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 void eth_wire_put(uint8_t *p, const struct eth *e)
@@ -36,7 +36,7 @@ enum reason eth_wire_arp_parse(const uint8_t *p, uint32_t len, struct arp *ret)
 	ret->sender = addr_from_v4(p + 14);
 	memcpy(ret->target_mac.b, p + 18, MAC_LEN);
 	ret->target = addr_from_v4(p + 24);
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 void eth_wire_arp_put(uint8_t *p, const struct arp *a)

@@ -67,7 +67,7 @@ static enum reason neigh_options(const uint8_t *p, uint32_t len, uint8_t want, s
 		memcpy(m->mac.b, p + 2, sizeof(m->mac.b));
 		m->has_mac = true;
 	}
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 enum reason icmp_wire_neigh_parse(const uint8_t *p, uint32_t len, struct neigh_msg *ret)
@@ -89,10 +89,10 @@ enum reason icmp_wire_neigh_parse(const uint8_t *p, uint32_t len, struct neigh_m
 		m.override = p[4] & FLAG_OVERRIDE;
 	}
 	r = neigh_options(p + NEIGH_HDR_LEN, len - NEIGH_HDR_LEN, advert ? OPT_TARGET_MAC : OPT_SOURCE_MAC, &m);
-	if (r != R_OK)
+	if (r != R_ACCEPTED)
 		return r;
 	*ret = m;
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 void icmp_wire_neigh_put(uint8_t *p, const struct neigh_msg *m, const struct addr *src, const struct addr *dst)

@@ -58,7 +58,7 @@ static enum reason parse_v4(const uint8_t *p, uint32_t head_len, uint32_t total,
 		.is_fragment = frag & IP4_FRAG_BITS,
 		.id = bytes_get16(p + 4),
 	};
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 /* Options of a hop-by-hop or destination header, len bytes: none that must be understood may be among them. */
@@ -114,14 +114,14 @@ static enum reason ext_judge(struct ext_walk *w, uint32_t len)
 	case EXT_HOPBYHOP:
 		if (w->at != IP6_HDR_LEN) /* RFC 8200 4.1: only as the first */
 			return R_IP_OPTION;
-		return options_ignorable(h + 2, len - 2) ? R_OK : R_IP_OPTION;
+		return options_ignorable(h + 2, len - 2) ? R_ACCEPTED : R_IP_OPTION;
 	case EXT_DESTINATION:
-		return options_ignorable(h + 2, len - 2) ? R_OK : R_IP_OPTION;
+		return options_ignorable(h + 2, len - 2) ? R_ACCEPTED : R_IP_OPTION;
 	case EXT_ROUTING:
-		return h[3] == 0 ? R_OK : R_IP_OPTION;
+		return h[3] == 0 ? R_ACCEPTED : R_IP_OPTION;
 	case EXT_FRAGMENT:
 		w->fragment = bytes_get16(h + 2) & IP6_FRAG_BITS;
-		return R_OK;
+		return R_ACCEPTED;
 	default:
 		return R_IP_OPTION;
 	}
@@ -142,11 +142,11 @@ static enum reason ext_step(struct ext_walk *w)
 	if (w->head_len < w->at + len)
 		return R_SHORT_FRAME;
 	r = ext_judge(w, len);
-	if (r != R_OK)
+	if (r != R_ACCEPTED)
 		return r;
 	w->next = w->p[w->at];
 	w->at += len;
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 /* Behind a true fragment's header nothing is walked: what follows may be the middle of anything. */
@@ -158,10 +158,10 @@ static enum reason ext_walk_all(struct ext_walk *w)
 		if (n == EXT_MAX)
 			return R_IP_OPTION;
 		r = ext_step(w);
-		if (r != R_OK)
+		if (r != R_ACCEPTED)
 			return r;
 	}
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 static enum reason parse_v6(const uint8_t *p, uint32_t head_len, uint32_t total, struct ip *ret)
@@ -183,7 +183,7 @@ static enum reason parse_v6(const uint8_t *p, uint32_t head_len, uint32_t total,
 	if (addr_is_v4(&src) || addr_is_v4(&dst))
 		return R_IP_MAPPED;
 	r = ext_walk_all(&w);
-	if (r != R_OK)
+	if (r != R_ACCEPTED)
 		return r;
 	*ret = (struct ip){
 		.src = src,
@@ -197,7 +197,7 @@ static enum reason parse_v6(const uint8_t *p, uint32_t head_len, uint32_t total,
 		.dont_fragment = true,
 		.is_fragment = w.fragment,
 	};
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 enum reason ip_wire_parse(const uint8_t *p, uint32_t head_len, uint32_t total, bool v6, struct ip *ret)

@@ -104,7 +104,7 @@ enum reason l4_wire_tcp_parse(const uint8_t *p, uint32_t head_len, uint32_t l4_l
 		.flags = p[13],
 	};
 	options(ret, p + TCP_HDR_LEN, hdr_len - TCP_HDR_LEN);
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 /* Header length of everything but SACK.  SACK-permitted and timestamps share three words, each alone is padded by two NOPs. */
@@ -217,7 +217,7 @@ enum reason l4_wire_udp_parse(const uint8_t *p, uint32_t head_len, uint32_t l4_l
 		.len = len - UDP_HDR_LEN,
 		.has_csum = bytes_get16(p + UDP_CSUM_OFFSET) != 0,
 	};
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 void l4_wire_udp_put(uint8_t *p, const struct udp *u)

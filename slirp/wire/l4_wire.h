@@ -47,7 +47,7 @@ struct tcp_seg {
 	struct tcp_range sack[TCP_SACK_MAX];
 };
 
-/* p: the TCP header; head_len: bytes readable; l4_len: TCP header and payload.  ret is written only on R_OK.
+/* p: the TCP header; head_len: bytes readable; l4_len: TCP header and payload.  ret is written only on R_ACCEPTED.
  * Options: an option running over the header's end ends the walk (RFC 9293 3.1 asks to tolerate any); MSS 0 counts as absent. */
 enum reason l4_wire_tcp_parse(const uint8_t *p, uint32_t head_len, uint32_t l4_len, struct tcp_seg *ret);
 /* Header length that l4_wire_tcp_put() will need for the options set in seg; a multiple of 4. */

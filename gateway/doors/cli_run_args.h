@@ -1,0 +1,40 @@
+/* cli_run_args.h - the options of `slirpgate run` as a value.
+ *
+ * What it is: the table of options and what a command line makes of it.  Nothing is looked up on the host here.
+ * Below: cli_option.h, cli_value.h, gateway.h.  Above: cli_run.c, tests.
+ */
+#ifndef GATEWAY_DOORS_CLI_RUN_ARGS_H
+#define GATEWAY_DOORS_CLI_RUN_ARGS_H
+
+#include "gateway/doors/cli_option.h"
+#include "gateway/gateway.h"
+#include "gateway/journal.h"
+
+enum cli_run_stats {
+	CLI_RUN_STATS_NONE,
+	CLI_RUN_STATS_TEXT,
+	CLI_RUN_STATS_JSON,
+};
+
+enum { CLI_RUN_ARGS_SEARCH_MAX = 32 };
+
+struct cli_run_args {
+	struct gateway_config net;
+	char ifname[IF_NAMESIZE];
+	const char *search[CLI_RUN_ARGS_SEARCH_MAX + 1]; /* point into argv; NULL-terminated */
+	unsigned n_search;
+	bool only_v4, only_v6;
+	bool offload;
+	bool map_root;
+	enum cli_run_stats stats;
+	enum journal_level level;
+	bool help, version;
+	char **command; /* behind the options, NULL-terminated; empty: the caller's shell */
+};
+
+extern const struct cli_option cli_run_args_table[];
+
+/* argv: what stands behind "run", NULL-terminated, kept by the caller as long as ret is used. */
+bool cli_run_args_parse(int argc, char **argv, struct cli_run_args *ret, GError **err);
+
+#endif

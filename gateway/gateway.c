@@ -1,0 +1,284 @@
+/* gateway.c - the composition: link, core, flows, DNS relay, loop.  See gateway.h.
+ *
+ * What it is not: logic.  Each callback of the core is handed to the file that knows.
+ * Below: everything in gateway/.  Above: gateway/doors.
+ */
+#include "gateway/gateway.h"
+
+#include "gateway/dns_relay.h"
+#include "gateway/flow.h"
+#include "gateway/flow_tcp.h"
+#include "gateway/hostinfo.h"
+#include "gateway/loop.h"
+#include "gateway/map.h"
+#include "slirp/tcp_conn.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+
+enum {
+	GATEWAY_DNS_PORT = 53,
+	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
+	GATEWAY_NTH_GW = 2,
+	GATEWAY_NTH_DNS = 3,
+	GATEWAY_NTH_GUEST4 = 15,
+	GATEWAY_NTH_GUEST6 = 0x15,
+};
+
+struct gateway {
+	struct gateway_config cfg;
+	struct stack_host host; /* what the core calls */
+	struct link *link;
+	struct loop *loop;
+	struct stack *stack;
+	struct flow_table flows;
+	struct host_tcp_pool pool;
+	struct hostsock_origin origin;
+	struct flow_tcp_env tcp_env;
+	struct dns_relay *dns;
+	struct hostinfo *hostinfo;
+	struct loop_watch hostinfo_watch;
+	struct reason_tally drops;
+	void (*on_gone)(void *arg, int err);
+	void *on_gone_arg;
+};
+
+/* ------------------------------------------------------------------ configuration */
+
+void gateway_config_net(struct gateway_config *cfg, const struct prefix *net)
+{
+	if (addr_is_v4(&net->addr)) {
+		cfg->net4 = *net;
+		cfg->gw4 = prefix_nth(net, GATEWAY_NTH_GW);
+		cfg->dns4 = prefix_nth(net, GATEWAY_NTH_DNS);
+		cfg->guest4 = prefix_nth(net, GATEWAY_NTH_GUEST4);
+	} else {
+		cfg->net6 = *net;
+		cfg->gw6 = prefix_nth(net, GATEWAY_NTH_GW);
+		cfg->dns6 = prefix_nth(net, GATEWAY_NTH_DNS);
+		cfg->guest6 = prefix_nth(net, GATEWAY_NTH_GUEST6);
+	}
+}
+
+void gateway_config_init(struct gateway_config *cfg)
+{
+	static const uint8_t net4[4] = { 10, 0, 2, 0 }, net6[16] = { 0xfd };
+
+	*cfg = (struct gateway_config){
+		.v4 = true,
+		.v6 = true,
+		.mtu = 65520,
+		.gw_mac = { { 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02 } },
+		.guest_mac = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 } },
+	};
+	gateway_config_net(cfg, &(struct prefix){ addr_from_v4(net4), 96 + 24 });
+	gateway_config_net(cfg, &(struct prefix){ addr_from_v6(net6), 64 });
+}
+
+/* ------------------------------------------------------------------ what the core asks */
+
+static struct gateway *gw_of(struct stack_host *h)
+{
+	return container_of(h, struct gateway, host);
+}
+
+static bool gw_tx_get(struct stack_host *h, struct tx_slot *slot, uint32_t head_len, uint32_t payload_len, uint32_t mss)
+{
+	struct link *l = gw_of(h)->link;
+
+	return l->ops->tx_get(l, slot, head_len, payload_len, mss);
+}
+
+static void gw_tx_put(struct stack_host *h, struct tx_slot *slot, const struct frame_meta *meta, uint32_t used)
+{
+	struct link *l = gw_of(h)->link;
+
+	l->ops->tx_put(l, slot, meta, used);
+}
+
+static enum reason gw_tcp_syn(struct stack_host *h, const struct tuple *t, struct tcp_conn **ret)
+{
+	struct gateway *gw = gw_of(h);
+	struct endpoint to;
+	enum reason r = map_to_host(&gw->cfg, gw->hostinfo, gw->dns, &t->far, &to);
+
+	return r ? r : flow_tcp_open(&gw->tcp_env, &to, ret);
+}
+
+static void gw_tcp_gone(struct stack_host *h, struct tcp_conn *c, enum reason why)
+{
+	flow_tcp_gone(c, why);
+}
+
+static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now)
+{
+	struct gateway *gw = gw_of(h);
+	const struct addr *dns = addr_is_v4(&t->far.addr) ? &gw->cfg.dns4 : &gw->cfg.dns6;
+
+	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns))
+		return R_UDP_NO_SERVICE;
+	return dns_relay_query(gw->dns, t, data, n, len, now);
+}
+
+static void gw_dns_answer(void *arg, const struct tuple *t, const uint8_t *msg, uint32_t len)
+{
+	struct gateway *gw = arg;
+
+	stack_dgram(gw->stack, t, msg, len);
+	loop_kick(gw->loop);
+}
+
+static void gw_hostinfo_event(struct loop_watch *w, uint32_t events, int64_t now)
+{
+	hostinfo_read(container_of(w, struct gateway, hostinfo_watch)->hostinfo);
+}
+
+static void gw_link_gone(void *arg, int err)
+{
+	struct gateway *gw = arg;
+
+	if (gw->on_gone)
+		gw->on_gone(gw->on_gone_arg, err);
+}
+
+/* ------------------------------------------------------------------ life */
+
+static bool gw_no_memory(GError **err)
+{
+	g_set_error_literal(err, G_IO_ERROR, G_IO_ERROR_FAILED, "out of memory");
+	return false;
+}
+
+static bool gw_make_stack(struct gateway *gw, GError **err)
+{
+	const struct gateway_config *cfg = &gw->cfg;
+	struct stack_config sc;
+
+	stack_config_init(&sc);
+	sc.v4 = cfg->v4;
+	sc.v6 = cfg->v6;
+	sc.gw_mac = cfg->gw_mac;
+	sc.guest_mac = cfg->guest_mac;
+	sc.gw4 = cfg->gw4;
+	sc.dns4 = cfg->dns4;
+	sc.guest4 = cfg->guest4;
+	sc.gw6 = cfg->gw6;
+	sc.dns6 = cfg->dns6;
+	sc.guest6 = cfg->guest6;
+	sc.net4 = cfg->net4;
+	sc.net6 = cfg->net6;
+	sc.link = gw->link->caps;
+	if (getrandom(&sc.key, sizeof(sc.key), 0) != sizeof(sc.key)) {
+		g_set_error_literal(err, G_IO_ERROR, G_IO_ERROR_FAILED, "the kernel gives no random bytes");
+		return false;
+	}
+	gw->host = (struct stack_host){ .tx_get = gw_tx_get, .tx_put = gw_tx_put, .tcp_syn = gw_tcp_syn, .tcp_gone = gw_tcp_gone,
+					.dgram = gw_dgram };
+	gw->stack = stack_new(&sc, &gw->host, &gw->drops);
+	return gw->stack || gw_no_memory(err);
+}
+
+static bool gw_make_dns(struct gateway *gw, GError **err)
+{
+	uint32_t headers = (gw->cfg.v6 ? 40 : 20) + 8;
+	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = (uint16_t)(gw->cfg.mtu - headers), .drops = &gw->drops,
+				       .answer = gw_dns_answer, .arg = gw };
+
+	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
+	gw->dns = dns_relay_new(gw->loop, &dc);
+	return gw->dns || gw_no_memory(err);
+}
+
+static bool gw_make_hostinfo(struct gateway *gw, GError **err)
+{
+	gw->hostinfo = hostinfo_new(err);
+	if (!gw->hostinfo)
+		return false;
+	gw->hostinfo_watch.fn = gw_hostinfo_event;
+	if (!loop_watch_add(gw->loop, &gw->hostinfo_watch, hostinfo_fd(gw->hostinfo), EPOLLIN))
+		return true;
+	return gw_no_memory(err);
+}
+
+static bool gw_make(struct gateway *gw, GMainContext *ctx, GError **err)
+{
+	const struct gateway_config *cfg = &gw->cfg;
+
+	gw->loop = loop_new(ctx, err);
+	if (!gw->loop)
+		return false;
+	flow_table_init(&gw->flows, gw->loop, 0, 0);
+	gw->pool = (struct host_tcp_pool){ .loop = gw->loop, .rcvbuf_budget = GATEWAY_RCVBUF_BUDGET };
+	gw->origin.outbound4 = cfg->outbound4;
+	gw->origin.outbound6 = cfg->outbound6;
+	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
+	gw->tcp_env = (struct flow_tcp_env){ .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
+					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT };
+	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_stack(gw, err))
+		return false;
+	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
+	return true;
+}
+
+struct gateway *gateway_new(const struct gateway_config *cfg, struct link *link, GMainContext *ctx, GError **err)
+{
+	struct gateway *gw = g_try_new0(struct gateway, 1);
+
+	if (!gw) {
+		link_free(link);
+		gw_no_memory(err);
+		return NULL;
+	}
+	gw->cfg = *cfg;
+	gw->link = link;
+	if (gw_make(gw, ctx, err))
+		return gw;
+	gateway_free(gw);
+	return NULL;
+}
+
+void gateway_free(struct gateway *gw)
+{
+	if (!gw)
+		return;
+	if (gw->stack)
+		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now());
+	if (gw->hostinfo)
+		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
+	dns_relay_free(gw->dns);
+	loop_free(gw->loop);
+	hostinfo_free(gw->hostinfo);
+	stack_free(gw->stack);
+	link_free(gw->link);
+	g_free(gw);
+}
+
+void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), void *arg)
+{
+	gw->on_gone = fn;
+	gw->on_gone_arg = arg;
+}
+
+void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
+{
+	struct stack_stats ss;
+
+	stack_stats(gw->stack, &ss);
+	*ret = (struct gateway_stats){
+		.link_rx_frames = ss.rx_frames,
+		.link_rx_bytes = ss.rx_bytes,
+		.link_tx_frames = ss.tx_frames,
+		.link_tx_bytes = ss.tx_bytes,
+		.flows_opened = gw->flows.opened,
+		.flows_now = gw->flows.now,
+		.half_open_now = gw->flows.half_open,
+		.to_host_bytes = ss.to_host_bytes,
+		.to_guest_bytes = ss.to_guest_bytes,
+		.turns = loop_turns(gw->loop),
+		.drops = gw->drops,
+		.closes = gw->flows.closes,
+	};
+	dns_relay_stats(gw->dns, &ret->dns_queries, &ret->dns_answers);
+}
