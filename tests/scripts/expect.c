@@ -270,7 +270,7 @@ bool expect_drop(struct play *p, struct words *w)
 	const char *name = words_next(w);
 	enum reason why;
 
-	if (!name || !play_reason(strcmp(name, "none") ? name : "OK", &why))
+	if (!name || !play_reason(strcmp(name, "none") ? name : "ACCEPTED", &why))
 		return play_fail(p, "drop REASON, or drop none");
 	return p->last_drop == why || play_fail(p, "expected drop %s, got %s", name, reason_name(p->last_drop));
 }

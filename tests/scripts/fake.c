@@ -177,14 +177,14 @@ static enum reason fake_tcp_syn(struct stack_host *h, const struct tuple *t, str
 	struct conn *c = play_conn_find(p, t->guest.port);
 	enum reason answer = p->syn_answer;
 
-	p->syn_answer = R_OK;
+	p->syn_answer = R_ACCEPTED;
 	if (!c || !endpoint_eq(&t->guest, &c->guest) || !endpoint_eq(&t->far, &c->far)) {
 		play_fail(p, "tcp_syn for a connection that the script does not have (guest port %u)", t->guest.port);
 		return R_DENIED;
 	}
 	c->dials++;
-	play_note(p, "host@%u dial%s%s", c->port, answer == R_OK ? "" : " answered ", answer == R_OK ? "" : reason_name(answer));
-	if (answer != R_OK)
+	play_note(p, "host@%u dial%s%s", c->port, answer == R_ACCEPTED ? "" : " answered ", answer == R_ACCEPTED ? "" : reason_name(answer));
+	if (answer != R_ACCEPTED)
 		return answer;
 	if (c->flow)
 		play_fail(p, "tcp_syn while the connection of guest port %u is not gone", c->port);
@@ -192,7 +192,7 @@ static enum reason fake_tcp_syn(struct stack_host *h, const struct tuple *t, str
 	c->flow->conn = c;
 	c->flow->up.ops = &fake_ops;
 	*ret = &c->flow->c;
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 static void fake_tcp_gone(struct stack_host *h, struct tcp_conn *tc, enum reason why)
@@ -219,7 +219,7 @@ static enum reason fake_dgram(struct stack_host *h, const struct tuple *t, const
 	if (now != p->now)
 		play_fail(p, "dgram with a time that is not now");
 	play_note(p, "host dgram from port %u to port %u (%u)", t->guest.port, t->far.port, len);
-	if (p->dgram_answer != R_OK)
+	if (p->dgram_answer != R_ACCEPTED)
 		return p->dgram_answer;
 	for (int i = 0; i < n; i++)
 		for (size_t k = 0; k < data[i].iov_len; k++, pos++)
@@ -230,7 +230,7 @@ static enum reason fake_dgram(struct stack_host *h, const struct tuple *t, const
 	d = g_new(struct dgram_seen, 1);
 	*d = (struct dgram_seen){ t->far, len };
 	g_queue_push_tail(&p->dgrams, d);
-	return R_OK;
+	return R_ACCEPTED;
 }
 
 /* ---- upstreams */

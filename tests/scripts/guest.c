@@ -15,7 +15,7 @@ static bool guest_sends(struct play *p, const struct craft *m, GByteArray *frame
 {
 	enum reason r = craft_send(p, m, frame);
 
-	if (r != R_OK)
+	if (r != R_ACCEPTED)
 		play_note(p, "  -- dropped: %s", reason_name(r));
 	return !p->fail;
 }
@@ -56,7 +56,7 @@ static void guest_track(struct conn *c, const struct notation *n)
 
 static bool guest_counts(enum reason r)
 {
-	return r == R_OK || r == R_TCP_OUT_OF_ORDER || r == R_TURN_FULL || r == R_SHORT_WRITE || r == R_TCP_HELD_SEGMENT;
+	return r == R_ACCEPTED || r == R_TCP_OUT_OF_ORDER || r == R_TURN_FULL || r == R_SHORT_WRITE || r == R_TCP_HELD_SEGMENT;
 }
 
 static bool guest_segment(struct play *p, struct conn *c, const struct craft *m, const struct notation *n)

@@ -128,11 +128,11 @@ static void judge_tcp(struct play *p, struct out *o, const struct ip *ip, const 
 {
 	struct tcp_seg *s = &o->seg;
 	enum reason r = l4_wire_tcp_parse(l4, ip->payload_len, ip->payload_len, s);
-	struct conn *c = r == R_OK ? play_conn_find(p, s->dport) : NULL;
+	struct conn *c = r == R_ACCEPTED ? play_conn_find(p, s->dport) : NULL;
 	GString *text;
 
-	if (r != R_OK || !c || !addr_eq(&ip->src, &c->far.addr) || s->sport != c->far.port || !addr_eq(&ip->dst, &c->guest.addr)) {
-		play_fail(p, "a TCP segment that is %s (guest port %u)", r == R_OK ? "for no connection of the script" : reason_text(r),
+	if (r != R_ACCEPTED || !c || !addr_eq(&ip->src, &c->far.addr) || s->sport != c->far.port || !addr_eq(&ip->dst, &c->guest.addr)) {
+		play_fail(p, "a TCP segment that is %s (guest port %u)", r == R_ACCEPTED ? "for no connection of the script" : reason_text(r),
 			  s->dport);
 		return;
 	}
@@ -169,7 +169,7 @@ static void judge_udp(struct play *p, struct out *o, const struct ip *ip, const 
 	enum reason r = l4_wire_udp_parse(l4, ip->payload_len, ip->payload_len, &u);
 	GString *text;
 
-	if (r != R_OK || u.len + UDP_HDR_LEN != ip->payload_len) {
+	if (r != R_ACCEPTED || u.len + UDP_HDR_LEN != ip->payload_len) {
 		play_fail(p, "a UDP datagram with a wrong length");
 		return;
 	}
@@ -274,11 +274,11 @@ static void judge_ip(struct play *p, struct out *o, const uint8_t *l3, uint32_t 
 	struct ip ip;
 	enum reason r = ip_wire_parse(l3, len, len, o->v6, &ip);
 	const uint8_t *l4 = l3 + ip_wire_hdr_len(o->v6);
-	uint32_t carried = gso && r == R_OK ? (uint32_t)(l4 - l3) + (uint32_t)(l4[12] >> 4) * 4 + gso : len;
+	uint32_t carried = gso && r == R_ACCEPTED ? (uint32_t)(l4 - l3) + (uint32_t)(l4[12] >> 4) * 4 + gso : len;
 	uint8_t icmp = o->v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP;
 
-	if (r != R_OK || ip.hdr_len + ip.payload_len != len || ip.is_fragment || ip.hdr_len != ip_wire_hdr_len(o->v6)) {
-		play_fail(p, "an IP packet that is wrong: %s", r == R_OK ? "length or fragment" : reason_text(r));
+	if (r != R_ACCEPTED || ip.hdr_len + ip.payload_len != len || ip.is_fragment || ip.hdr_len != ip_wire_hdr_len(o->v6)) {
+		play_fail(p, "an IP packet that is wrong: %s", r == R_ACCEPTED ? "length or fragment" : reason_text(r));
 		return;
 	}
 	if (!o->v6 && judge_sum(l3, 20, 0) != 0xffff)
@@ -304,7 +304,7 @@ void judge_frame(struct play *p, const uint8_t *frame, uint32_t len, uint32_t gs
 {
 	struct out o = { .gso = gso };
 
-	if (len < ETH_HDR_LEN || eth_wire_parse(frame, len, &o.eth) != R_OK) {
+	if (len < ETH_HDR_LEN || eth_wire_parse(frame, len, &o.eth) != R_ACCEPTED) {
 		play_fail(p, "a frame of %u bytes", len);
 		return;
 	}

@@ -366,7 +366,7 @@ static void play_init(struct play *p, const struct script *s, bool verbose)
 	g_queue_init(&p->dgrams);
 	p->link_room = -1;
 	p->start = p->now = 3600 * (int64_t)G_USEC_PER_SEC;
-	p->syn_answer = p->dgram_answer = R_OK;
+	p->syn_answer = p->dgram_answer = R_ACCEPTED;
 	play_config(p);
 	fake_init(p);
 }
