@@ -83,10 +83,14 @@ static const char *expect_window(const struct conn *c, const struct tcp_seg *s, 
 static const char *expect_segment(const struct out *o, const struct notation *n, uint32_t gso)
 {
 	const struct tcp_seg *s = &o->seg;
-	uint8_t flags = n->flags & TCP_PSH ? s->flags : s->flags & (uint8_t)~TCP_PSH; /* PSH matters only where it is asked for */
+	uint8_t flags = s->flags;
 
 	if (o->kind != OUT_TCP)
 		return "no TCP segment";
+	if (!(n->flags & TCP_PSH)) /* PSH, and ACK beside RST, matter only where they are asked for */
+		flags &= (uint8_t)~TCP_PSH;
+	if (n->flags == TCP_RST)
+		flags &= (uint8_t)~TCP_ACK;
 	if (flags != n->flags)
 		return "flags differ";
 	if (n->has_seq && (s->seq != n->seq || s->len != n->end - n->seq))

@@ -256,7 +256,8 @@ static bool host_outcome(struct play *p, struct words *w, struct conn *c, bool *
 	if (words_take(w, "timeout"))
 		return host_refuse(p, c, R_DIAL_TIMEOUT);
 	if (words_take(w, "unreachable"))
-		return host_refuse(p, c, words_take(w, "net") ? R_NET_UNREACHABLE : R_HOST_UNREACHABLE);
+		return host_refuse(p, c, words_take(w, "net") ? R_NET_UNREACHABLE :
+					 words_take(w, "host") ? R_HOST_UNREACHABLE : R_DIAL_REFUSED);
 	if (words_take(w, "refuse"))
 		return host_refuse_words(p, w, c);
 	*known = false;

@@ -69,7 +69,8 @@ static bool judge_ack(struct conn *c, const struct tcp_seg *s)
 	struct play *p = c->play;
 	uint32_t fin = c->fin_end && c->written + 2 == c->fin_end;
 	uint32_t taken = (uint32_t)c->written + 1 + fin;
-	uint32_t adv = s->ack + (s->flags & TCP_SYN ? s->window : s->window << (c->wscale_ok && c->guest_wscale_ok ? c->wscale : 0));
+	uint32_t scale = s->flags & TCP_SYN || !c->guest_wscale_ok ? 0 : c->wscale, slack = (1u << scale) - 1;
+	uint32_t adv = s->ack + (s->window << scale);
 
 	if (!(s->flags & TCP_ACK))
 		return play_fail(p, "a segment without ACK");
@@ -77,12 +78,12 @@ static bool judge_ack(struct conn *c, const struct tcp_seg *s)
 		return play_fail(p, "ack %u, but the host took only up to %u", s->ack, taken);
 	if (s->ack < c->ack)
 		return play_fail(p, "ack %u goes back from %u", s->ack, c->ack);
-	if (c->adv_known && adv < c->adv)
+	if (c->adv_known && adv + slack < c->adv) /* RFC 7323 2.4: the scale's granularity is nobody's fault */
 		return play_fail(p, "the window's right edge shrinks from %u to %u", c->adv, adv);
-	if ((!c->adv_known || adv > c->adv) && adv > taken + c->space)
+	if ((!c->adv_known || adv > c->adv) && adv > taken + c->space + slack)
 		return play_fail(p, "the window ends at %u, the host has room up to %u", adv, taken + c->space);
 	c->ack = s->ack;
-	c->adv = adv;
+	c->adv = c->adv_known ? MAX(c->adv, adv) : adv;
 	c->adv_known = true;
 	return true;
 }

@@ -177,7 +177,7 @@ static bool play_clock(struct play *p, struct words *w)
 		if (!script_time(end + 2, &to, &end) || *end)
 			return play_fail(p, "time is written +FROM..TO");
 		p->range = true;
-		if (!expect_silence(p, 0, true) || !play_advance(p, start + to, true))
+		if ((from && !expect_silence(p, 0, true)) || !play_advance(p, start + to, true))
 			return false;
 		if (p->now < start + from)
 			return play_fail(p, "a frame came %.3f s later, too early", (double)(p->now - start) / 1e6);
@@ -240,6 +240,9 @@ static bool play_question(struct play *p, const char *verb, struct words *w, uin
 	return play_fail(p, "no such verb: %s", verb);
 }
 
+static bool play_text(struct play *p, const char *text);
+static bool play_open(struct play *p, struct words *w, uint16_t port);
+
 /* "verb" or "verb@PORT" */
 static bool play_words(struct play *p, struct words *w)
 {
@@ -253,12 +256,33 @@ static bool play_words(struct play *p, struct words *w)
 	verb = at ? g_strndup(first, (gsize)(at - first)) : g_strdup(first);
 	if (at && (!script_number(at + 1, &port, &end) || *end))
 		return play_fail(p, "a port number is missing behind @");
+	if (!strcmp(verb, "open"))
+		return play_open(p, w, (uint16_t)port);
 	fine = play_event(p, verb, w, (uint16_t)port, &known);
 	if (!known)
 		fine = play_question(p, verb, w, (uint16_t)port, !at);
 	if (fine && words_peek(w))
 		return play_fail(p, "what does \"%s\" mean here?", words_peek(w));
 	return fine && !p->fail;
+}
+
+/* "open@PORT [words for the SYN]": the whole handshake, each step of it checked */
+static bool play_open(struct play *p, struct words *w, uint16_t port)
+{
+	static const char *const steps[][2] = { { "host", " dials" }, { "host", " connected" }, { "expect", " S. 0:0(0) ack 1" },
+						{ "guest", " . 1:1(0) ack 1" }, { "silence", "" } };
+	g_autoptr(GString) syn = g_string_new(NULL);
+	bool fine;
+
+	g_string_printf(syn, "guest@%u S 0:0(0)", port);
+	while (words_peek(w))
+		g_string_append_printf(syn, " %s", words_next(w));
+	fine = play_text(p, syn->str);
+	for (size_t i = 0; fine && i < G_N_ELEMENTS(steps); i++) {
+		g_string_printf(syn, "%s@%u%s", steps[i][0], port, steps[i][1]);
+		fine = play_text(p, syn->str);
+	}
+	return fine;
 }
 
 /* Replaces $name by the number of the repeat block around. */
@@ -274,16 +298,20 @@ static char *play_substitute(struct play *p, const char *line)
 	return g_string_free(s, FALSE);
 }
 
-static bool play_line(struct play *p, const char *line)
+static bool play_text(struct play *p, const char *text)
 {
 	struct words w;
-	bool fine;
+	bool fine = words_split(text, &w) ? play_clock(p, &w) && play_words(p, &w) : play_fail(p, "too many words, or an open <");
 
-	g_free(p->text);
-	p->text = play_substitute(p, line);
-	fine = words_split(p->text, &w) ? play_clock(p, &w) && play_words(p, &w) : play_fail(p, "too many words, or an open <");
 	words_clear(&w);
 	return fine;
+}
+
+static bool play_line(struct play *p, const char *line)
+{
+	g_free(p->text);
+	p->text = play_substitute(p, line);
+	return play_text(p, p->text);
 }
 
 static bool play_lines(struct play *p, int from, int to);
