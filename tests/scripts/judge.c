@@ -80,10 +80,12 @@ static bool judge_ack(struct conn *c, const struct tcp_seg *s)
 		return play_fail(p, "ack %u goes back from %u", s->ack, c->ack);
 	if (c->adv_known && adv + slack < c->adv) /* RFC 7323 2.4: the scale's granularity is nobody's fault */
 		return play_fail(p, "the window's right edge shrinks from %u to %u", c->adv, adv);
-	if ((!c->adv_known || adv > c->adv) && adv > taken + c->space + slack)
+	if (adv > taken + c->space + slack && (!c->adv_known || adv > c->adv + slack))
 		return play_fail(p, "the window ends at %u, the host has room up to %u", adv, taken + c->space);
 	c->ack = s->ack;
-	c->adv = c->adv_known ? MAX(c->adv, adv) : adv;
+	/* an edge that only rounding has moved is no new promise, or it would creep */
+	if (!c->adv_known || (adv > c->adv && adv <= taken + c->space + slack))
+		c->adv = adv;
 	c->adv_known = true;
 	return true;
 }
