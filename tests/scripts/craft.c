@@ -182,6 +182,16 @@ GByteArray *craft_ip(struct play *p, const struct craft *m, const struct addr *s
 	return f;
 }
 
+/* The guest's timestamp clock ticks milliseconds, from the last value that a line wrote. */
+static uint32_t craft_tsval(struct conn *c, const struct notation_opts *o)
+{
+	if (o->has_ts && !o->any_tsval) {
+		c->ts_base = o->tsval;
+		c->ts_base_at = c->play->now;
+	}
+	return c->ts_base + (uint32_t)((c->play->now - c->ts_base_at) / 1000);
+}
+
 static void craft_tcp_opts(struct conn *c, const struct notation *n, GByteArray *a)
 {
 	const struct notation_opts *o = &n->opts;
@@ -195,7 +205,7 @@ static void craft_tcp_opts(struct conn *c, const struct notation *n, GByteArray 
 		craft_put32(a, 0x01010402);
 	if (ts) {
 		craft_put32(a, 0x0101080a);
-		craft_put32(a, o->has_ts && !o->any_tsval ? o->tsval : (uint32_t)((c->play->now - c->play->start) / 1000) + 1000);
+		craft_put32(a, craft_tsval(c, o));
 		craft_put32(a, o->has_ts && !o->any_tsecr ? o->tsecr : c->ts_last);
 	}
 	if (o->has_wscale)

@@ -61,9 +61,9 @@ static bool guest_counts(enum reason r)
 
 static bool guest_segment(struct play *p, struct conn *c, const struct craft *m, const struct notation *n)
 {
-	g_autoptr(GByteArray) l4 = craft_tcp(c, m, n);
 	struct tcp_seg shown = { .flags = n->flags, .seq = n->seq, .len = n->end - n->seq, .ack = n->ack, .window = n->win };
 	struct conn before = *c;
+	g_autoptr(GByteArray) l4 = craft_tcp(c, m, n);
 	GString *text = g_string_new(NULL);
 
 	notation_format(text, &shown, m->gso > 0 ? (uint32_t)m->gso : 0);
@@ -73,6 +73,8 @@ static bool guest_segment(struct play *p, struct conn *c, const struct craft *m,
 		guest_track(c, n);
 	guest_sends(p, m, craft_ip(p, m, &c->guest.addr, &c->far.addr, IP_PROTO_TCP, l4));
 	if (!guest_counts(p->last_drop)) {
+		c->ts_base = before.ts_base;
+		c->ts_base_at = before.ts_base_at;
 		c->acked = before.acked;
 		c->edge = before.edge;
 		c->fin_end = before.fin_end;

@@ -46,6 +46,8 @@ struct conn {
 	uint32_t guest_mss;   /* as its SYN said, or the default of its family */
 	uint32_t acked;	      /* relative: what the guest has acknowledged */
 	uint32_t edge;	      /* relative: right edge of the guest's window, the highest ever */
+	uint32_t ts_base;     /* its timestamp clock: this value ... */
+	int64_t ts_base_at;   /* ... at that time */
 	uint32_t ts_last;     /* newest timestamp value seen from the gateway */
 	uint32_t fin_end;     /* relative number behind the guest's FIN, 0: none sent */
 	uint32_t rx_end;      /* relative: highest number behind data that was sent by the guest */
