@@ -1,9 +1,11 @@
 /* dns_relay.h - DNS queries of the guest, carried to the host's name servers.
  *
- * What it is: the UDP service on the gateway's name-server address.  A query is validated, given a random id and a fresh socket with a
- * random source port, sent to the first healthy name server, and to the next after 2 s; an answer is matched by server, id and question
- * and goes back under the guest's id, truncated (TC) when it is larger than what the guest can take.
- * What it is not: a cache, a resolver, a policy.  DNS over TCP is an ordinary flow that map.c leads to dns_relay_server().
+ * What it is: the UDP service on the gateway's name-server address.  A query is validated, given a random id and a
+ * fresh socket with a random source port, sent to the first healthy name server, and to the next after 2 s; an answer
+ * is matched by server, id and question and goes back under the guest's id, truncated (TC) when it is larger than what
+ * the guest can take.
+ * What it is not: a cache, a resolver, a policy.  DNS over TCP is an ordinary flow that map.c leads to
+ * dns_relay_server().
  * Bounds: 256 queries in flight; one more gives up the oldest.  5 s in all per query.  RFC 1035, 5452, 6891.
  * Below: loop.h, hostsock.h, slirp/base.  Above: gateway.c.
  */
@@ -21,21 +23,29 @@ enum { DNS_RELAY_SERVERS = 8, DNS_RELAY_INFLIGHT = 256 };
 
 struct dns_relay;
 
-/* answer: a message for the guest of flow t, at most max_answer bytes (the caller's MTU limit). Called from the loop. */
 struct dns_relay_config {
 	struct addr servers[DNS_RELAY_SERVERS];
 	unsigned n_servers;
-	uint16_t max_answer;
+	uint16_t max_answer; /* the caller's MTU limit; at least 512 (RFC 1035 4.2.1) */
+	/* DNS_FULL, DNS_MISMATCH, DNS_TIMEOUT, NO_DNS are counted here; dns_relay_query()'s are the caller's. */
 	struct reason_tally *drops;
+	/* A message for the guest of flow t, at most max_answer bytes.  Called from the loop. */
 	void (*answer)(void *arg, const struct tuple *t, const uint8_t *msg, uint32_t len);
 	void *arg;
+	uint16_t port;		/* of the servers; 0: 53 */
+	int64_t try_timeout;	/* microseconds until the next server is asked; 0: 2 s */
+	int64_t total_timeout;	/* until the guest hears SERVFAIL; 0: 5 s */
+	int64_t penalty;	/* a server that failed stands behind the others; 0: 30 s */
 };
 
-struct dns_relay *dns_relay_new(struct loop *loop, const struct dns_relay_config *cfg); /* NULL: no memory */
+/* NULL: no memory.  cfg is copied. */
+struct dns_relay *dns_relay_new(struct loop *loop, const struct dns_relay_config *cfg);
 void dns_relay_free(struct dns_relay *r);
 
-/* One query of the guest.  R_ACCEPTED: in flight (or answered later with SERVFAIL); else the reason it was dropped. */
-enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now);
+/* One query of the guest.  R_ACCEPTED: in flight (or answered later with SERVFAIL); else the reason why it was dropped.
+ * Never calls answer() itself, so that the core is not re-entered. */
+enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const struct iovec *data, int n, uint32_t len,
+			    int64_t now);
 
 /* The name server that flows over TCP should use: the first healthy one.  False: there is none. */
 bool dns_relay_server(const struct dns_relay *r, struct addr *ret);

@@ -127,7 +127,6 @@ static void gw_dns_answer(void *arg, const struct tuple *t, const uint8_t *msg, 
 	struct gateway *gw = arg;
 
 	stack_dgram(gw->stack, t, msg, len);
-	loop_kick(gw->loop);
 }
 
 static void gw_hostinfo_event(struct loop_watch *w, uint32_t events, int64_t now)

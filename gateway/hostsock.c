@@ -1,6 +1,6 @@
 /* hostsock.c - addresses and host sockets.
  *
- * What it is: the conversion between struct endpoint and sockaddrs, and the one place that calls socket() for the data path.
+ * What it is: the conversion between struct endpoint and sockaddrs, and where the data path calls socket().
  * What it is not: a dialer; nothing connects here.
  * System calls: socket setsockopt bind close.
  * Below: slirp/base.  Above: see hostsock.h.
@@ -57,12 +57,12 @@ static int hostsock_place(int fd, const struct addr *to, const struct hostsock_o
 	socklen_t len;
 	int one = 1;
 
-	if (origin->outbound_if[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, origin->outbound_if,
-						 (socklen_t)strnlen(origin->outbound_if, sizeof(origin->outbound_if))) < 0)
+	len = (socklen_t)strnlen(origin->outbound_if, sizeof(origin->outbound_if));
+	if (len && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, origin->outbound_if, len) < 0)
 		return -errno;
 	if (addr_eq(&from.addr, &addr_any))
 		return 0;
-	/* The port is chosen by connect(), per destination: else 28000 connections would use up the address.  Only a saving. */
+	/* connect() chooses the port, per destination: else 28000 connections use up the address.  Only a saving. */
 	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 	len = hostsock_sockaddr(&from, &ss);
 	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;

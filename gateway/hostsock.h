@@ -22,7 +22,8 @@ struct hostsock_origin {
 	char outbound_if[16];		  /* "": unset */
 };
 
-/* A non-blocking, close-on-exec socket of the family of `to`, bound to the origin; type SOCK_STREAM or SOCK_DGRAM.  Descriptor or -errno. */
+/* A non-blocking, close-on-exec socket of the family of `to`, bound to the origin; type SOCK_STREAM or SOCK_DGRAM.
+ * Descriptor or -errno. */
 int hostsock_open(const struct addr *to, int type, const struct hostsock_origin *origin);
 
 #endif

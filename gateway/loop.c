@@ -2,11 +2,12 @@
  *
  * What it is: loop_turn(), the numbered list by which everything in a gateway happens, and its plumbing.
  * What it is not: an owner of descriptors, flows or frames.
- * Cost: a request is one poll() by GLib, one epoll_wait() here, and the work itself.  A turn that leaves work over is followed by the next
- * one without going back to GLib, at most LOOP_STREAK times or for LOOP_STREAK_US, so that other sources of the context are served.
- * Idle: the context sleeps in poll() without a timeout, or until the earliest deadline.
- * GLib writes to its own wake-up descriptor whenever a source that must not recurse is dispatched and whenever a ready time changes:
- * three system calls per turn.  So the source may recurse (and guards itself), and the deadline is told by prepare() and check().
+ * Cost: a request is one poll() by GLib, one epoll_wait() here, and the work itself.  A turn that leaves work over is
+ * followed by the next one without going back to GLib, at most LOOP_STREAK times or for LOOP_STREAK_US, so that other
+ * sources of the context are served.  Idle: the context sleeps in poll(), until the earliest deadline if there is one.
+ * GLib writes to its own wake-up descriptor whenever it dispatches a source that must not recurse, and may do so when a
+ * ready time changes: up to three system calls per turn.  So the source may recurse (and guards itself), and tells its
+ * deadline by prepare() and check().
  * System calls: epoll_create1 epoll_ctl epoll_wait close.
  * Below: slirp/stack.h, link.h, slirp/base.  Above: see loop.h.
  */
@@ -152,20 +153,20 @@ static int64_t loop_next(const struct loop *l, bool left)
 /* The turn.  fetch: the epoll set may have something.  True: the next one is due at once. */
 static bool loop_turn(struct loop *l, bool fetch)
 {
-	int64_t now = loop_now();				/* 1 now */
-	bool left = fetch && loop_fetch(l);			/* 2 epoll batch, at most LOOP_EVENTS */
+	int64_t now = loop_now();		/* 1 now */
+	bool left = fetch && loop_fetch(l);	/* 2 epoll batch, at most LOOP_EVENTS */
 	bool link_rx = l->link && l->link_ready;
 
 	l->turns++;
 	l->in_turn = true;
 	l->wake = TIMERQ_NEVER;
 	if (link_rx)
-		loop_link_rx(l, now);				/* 3 link rx, at most LOOP_FRAMES */
-	loop_sockets(l, now);					/* 4 sockets: the batch */
-	loop_expire(l, now);					/* 5 deadlines: the core's, at most LOOP_TIMERS of ours */
-	loop_flush(l, link_rx, now);				/* 6 connections write, acknowledge, send; 7 the link sends */
-	loop_reap(l);						/* 8 reap */
-	l->wake = loop_next(l, left);				/* 9 next wake */
+		loop_link_rx(l, now);		/* 3 link rx, at most LOOP_FRAMES */
+	loop_sockets(l, now);			/* 4 sockets: the batch */
+	loop_expire(l, now);			/* 5 deadlines: the core's, at most LOOP_TIMERS of ours */
+	loop_flush(l, link_rx, now);		/* 6 connections write, acknowledge, send; 7 the link sends */
+	loop_reap(l);				/* 8 reap */
+	l->wake = loop_next(l, left);		/* 9 next wake */
 	l->in_turn = false;
 	return l->wake <= now;
 }

@@ -41,9 +41,11 @@ struct loop_reap {
 };
 
 struct loop *loop_new(GMainContext *ctx, GError **err); /* takes a reference on ctx */
-void loop_free(struct loop *l);				/* runs the reaper first; NULL is a no-op */
+/* Runs the reaper first; NULL is a no-op.  Not from a callback of a watch, timer or reaper; from on_gone it is legal. */
+void loop_free(struct loop *l);
 
-/* What a turn drives, besides watches and timers.  on_gone: the link failed with -err. */
+/* What a turn drives, besides watches and timers; once.  on_gone: rx() returned -err (so err is a positive errno), or the
+ * link's descriptor cannot be watched; called once, after the turn, and from then on neither link nor st is touched. */
 void loop_drive(struct loop *l, struct link *link, struct stack *st, void (*on_gone)(void *arg, int err), void *arg);
 
 /* Registers fd for events (EPOLLIN and so on, EPOLLET where wanted).  0 or -errno. */

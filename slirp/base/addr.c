@@ -1,8 +1,9 @@
 /* addr.c - addresses and prefixes: from text, to text, and the few questions asked about them.
  *
- * What it is not: a resolver or a converter to sockaddr.  No libc parser is used: inet_pton() accepts less than it can explain,
- * and it cannot say which character is wrong.
- * Below: nothing.  Above: everybody.  RFC 4291 2.2 (text forms), RFC 5952 (the one form we print), RFC 6943 3.1.1 (no octal).
+ * What it is not: a resolver or a converter to sockaddr.  inet_pton() is not used: it cannot say which character is
+ * wrong, nor stop at the port or the prefix length behind an address.
+ * Below: nothing.  Above: everybody.  RFC 4291 2.2 (text forms), RFC 5952 (the one form we print), RFC 6943 3.1.1 (no
+ * octal).
  */
 #include "slirp/base/addr.h"
 
@@ -327,7 +328,8 @@ static unsigned int group_at(const struct addr *a, int i)
 	return (unsigned int)a->b[2 * i] << 8 | a->b[2 * i + 1];
 }
 
-/* RFC 5952 4.2: the longest run of at least two zero groups, the first one among equals.  Returns its length, 0 if none. */
+/* RFC 5952 4.2: the longest run of at least two zero groups, the first one among equals.  Returns its length, 0 if
+ * none. */
 static int zero_run(const struct addr *a, int *ret_start)
 {
 	int best = 1, run = 0;

@@ -1,8 +1,8 @@
 /* htab.c - the hash table: one chain per bucket, and two bucket arrays while it changes size.
  *
- * Where a node stands is a pure function of its hash and of how far the move has come: in its old bucket until that bucket is
- * moved, in its new bucket from then on (an insert obeys the same rule).  So every search looks at exactly one chain, and nodes of
- * equal hash are always on the same chain.
+ * Where a node stands is a pure function of its hash and of how far the move has come: in its old bucket until that
+ * bucket is moved, in its new bucket from then on (an insert obeys the same rule).  So every search looks at exactly
+ * one chain, and nodes of equal hash are always on the same chain.
  * Below: GLib allocation.  Above: slirp (connections), gateway (flows).
  */
 #include "slirp/base/htab.h"
@@ -128,8 +128,8 @@ struct htab_node *htab_next(const struct htab *t, const struct htab_node *n)
 	return same_hash(n->next, n->hash);
 }
 
-static void each_in(struct htab_node **buckets, uint32_t from, uint32_t mask, void (*fn)(struct htab_node *n, void *arg),
-		    void *arg)
+static void each_in(struct htab_node **buckets, uint32_t from, uint32_t mask,
+		    void (*fn)(struct htab_node *n, void *arg), void *arg)
 {
 	struct htab_node *n, *next;
 

@@ -29,7 +29,9 @@ enum reason eth_wire_arp_parse(const uint8_t *p, uint32_t len, struct arp *ret)
 {
 	if (len < ARP_LEN)
 		return R_ARP_MALFORMED;
-	if (bytes_get16(p) != ARP_HTYPE_ETHERNET || bytes_get16(p + 2) != ETH_TYPE_IPV4 || p[4] != MAC_LEN || p[5] != ADDR4_LEN)
+	if (bytes_get16(p) != ARP_HTYPE_ETHERNET || bytes_get16(p + 2) != ETH_TYPE_IPV4)
+		return R_ARP_MALFORMED;
+	if (p[4] != MAC_LEN || p[5] != ADDR4_LEN)
 		return R_ARP_MALFORMED;
 	ret->op = bytes_get16(p + 6);
 	memcpy(ret->sender_mac.b, p + 8, MAC_LEN);
@@ -63,7 +65,8 @@ static int hex_value(char c)
 	return -1;
 }
 
-/* Six pairs of hex digits with colons between.  Returns where it stopped: behind the last pair, or the wrong character. */
+/* Six pairs of hex digits with colons between.  Returns where it stopped: behind the last pair, or the wrong
+ * character. */
 static const char *mac_walk(const char *at, struct mac *m, bool *ret_ok)
 {
 	int v = 0;

@@ -1,7 +1,8 @@
 /* gso_wire.c - the header of each piece of a super-frame, and L4 checksums of whole frames.
  *
  * What it is not: a parser; every offset comes from the core that built the frame, so nothing is checked here.
- * Below: slirp/base, csum_wire, ip_wire, l4_wire (offsets).  Above: links without offload.  RFC 9293 3.1, RFC 768, RFC 8200 8.1.
+ * Below: slirp/base, csum_wire, ip_wire, l4_wire (offsets).  Above: links without offload.  RFC 9293 3.1, RFC 768, RFC
+ * 8200 8.1.
  */
 #include "slirp/wire/gso_wire.h"
 #include "slirp/base/bytes.h"
@@ -68,8 +69,8 @@ static void piece_tcp(uint8_t *tcp, uint32_t off, bool last)
 		tcp[TCP_FLAGS_AT] &= (uint8_t)~TCP_CWR;
 }
 
-void gso_wire_piece(uint8_t *dst, const uint8_t *tmpl, const struct frame_meta *m, uint32_t off, uint32_t len, uint32_t total,
-		    const struct iovec *payload, int n)
+void gso_wire_piece(uint8_t *dst, const uint8_t *tmpl, const struct frame_meta *m, uint32_t off, uint32_t len,
+		    uint32_t total, const struct iovec *payload, int n)
 {
 	uint32_t index = m->mss ? off / m->mss : 0;
 	uint16_t id = 0;

@@ -1,6 +1,7 @@
 /* icmp_wire.c - unreachable errors and neighbour discovery, written complete.
  *
- * What it is not: a rate limit or a decision whether an error may be sent (slirp/ip_out.c), nor a neighbour table (slirp/neigh.c).
+ * What it is not: a rate limit or a decision whether an error may be sent (slirp/ip_out.c), nor a neighbour table
+ * (slirp/neigh.c).
  * Below: slirp/base, csum_wire, ip_wire (numbers).  Above: slirp/neigh.c, slirp/ip_out.c, tests.
  * RFC 792, RFC 1812 5.2.7.1, RFC 4443 2.3 and 3.1, RFC 4861 4.3, 4.4, 4.6.1, 7.1.
  */
@@ -28,8 +29,8 @@ static void put_checksum(uint8_t *p, uint64_t sum, uint32_t len)
 	memcpy(p + 2, &csum, sizeof(csum));
 }
 
-uint32_t icmp_wire_unreach_put(uint8_t *p, bool v6, enum icmp_unreach why, const struct addr *src, const struct addr *dst,
-			       const uint8_t *quote, uint32_t quote_len)
+uint32_t icmp_wire_unreach_put(uint8_t *p, bool v6, enum icmp_unreach why, const struct addr *src,
+			       const struct addr *dst, const uint8_t *quote, uint32_t quote_len)
 {
 	static const struct {
 		uint8_t v4, v6;
@@ -49,7 +50,8 @@ uint32_t icmp_wire_unreach_put(uint8_t *p, bool v6, enum icmp_unreach why, const
 	return len;
 }
 
-/* The options behind the target address: each at least one unit and inside the message; the first address of kind `want` counts. */
+/* The options behind the target address: each at least one unit and inside the message; the first address of kind
+ * `want` counts. */
 static enum reason neigh_options(const uint8_t *p, uint32_t len, uint8_t want, struct neigh_msg *m)
 {
 	uint32_t opt_len;

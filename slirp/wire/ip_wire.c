@@ -20,7 +20,7 @@ enum {
 	EXT_MOBILITY = 135,
 	EXT_HIP = 139,
 	EXT_SHIM6 = 140,
-	EXT_MAX = 8, /* headers walked: real packets have one or two, and each costs us time the guest does not pay for */
+	EXT_MAX = 8, /* headers walked: real packets have one or two, and the walk costs time */
 	EXT_UNIT = 8,
 	OPT_PAD1 = 0,
 	OPT_MUST_KNOW = 0xc0, /* RFC 8200 4.2: any of these bits set means discard if not recognised */
@@ -94,15 +94,17 @@ static bool is_extension(uint8_t proto)
 	case EXT_HOPBYHOP:
 	case EXT_ROUTING:
 	case EXT_FRAGMENT:
-	case EXT_AUTH:
 	case EXT_DESTINATION:
-	case EXT_MOBILITY:
-	case EXT_HIP:
-	case EXT_SHIM6:
 		return true;
 	default:
 		return false;
 	}
+}
+
+/* Extension headers that no host behind us could use: they end the walk as a refusal, not as a protocol. */
+static bool is_refused_extension(uint8_t proto)
+{
+	return proto == EXT_AUTH || proto == EXT_MOBILITY || proto == EXT_HIP || proto == EXT_SHIM6;
 }
 
 /* Judges the header at w->at, all of whose `len` bytes are readable. */
@@ -119,11 +121,9 @@ static enum reason ext_judge(struct ext_walk *w, uint32_t len)
 		return options_ignorable(h + 2, len - 2) ? R_ACCEPTED : R_IP_OPTION;
 	case EXT_ROUTING:
 		return h[3] == 0 ? R_ACCEPTED : R_IP_OPTION;
-	case EXT_FRAGMENT:
+	default: /* EXT_FRAGMENT */
 		w->fragment = bytes_get16(h + 2) & IP6_FRAG_BITS;
 		return R_ACCEPTED;
-	default:
-		return R_IP_OPTION;
 	}
 }
 
@@ -161,7 +161,7 @@ static enum reason ext_walk_all(struct ext_walk *w)
 		if (r != R_ACCEPTED)
 			return r;
 	}
-	return R_ACCEPTED;
+	return !w->fragment && is_refused_extension(w->next) ? R_IP_OPTION : R_ACCEPTED;
 }
 
 static enum reason parse_v6(const uint8_t *p, uint32_t head_len, uint32_t total, struct ip *ret)

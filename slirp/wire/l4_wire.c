@@ -1,7 +1,9 @@
 /* l4_wire.c - TCP segments with their options, and UDP headers.
  *
- * What it is not: the checksum (csum_wire, gso_wire) or any judgement of flags, windows and sequence numbers (slirp/tcp_in.c).
- * Below: slirp/base.  Above: slirp/ip_in.c, slirp/tcp_out.c, tests.  RFC 9293 3.1 and 3.2, RFC 7323 2 and 3, RFC 2018 2 and 3.
+ * What it is not: the checksum (csum_wire, gso_wire) or any judgement of flags, windows and sequence numbers
+ * (slirp/tcp_in.c).
+ * Below: slirp/base.  Above: slirp/ip_in.c, slirp/tcp_out.c, tests.  RFC 9293 3.1 and 3.2, RFC 7323 2 and 3, RFC 2018 2
+ * and 3.
  */
 #include "slirp/wire/l4_wire.h"
 #include "slirp/base/bytes.h"
@@ -32,7 +34,8 @@ static void sack_option(struct tcp_seg *s, const uint8_t *p, uint32_t len)
 		s->sack[s->n_sack++] = (struct tcp_range){ bytes_get32(p), bytes_get32(p + 4) };
 }
 
-/* One option: p stands behind kind and length, len excludes them.  A known kind of a wrong length is skipped like an unknown one. */
+/* One option: p stands behind kind and length, len excludes them.  A known kind of a wrong length is skipped like an
+ * unknown one. */
 static void option(struct tcp_seg *s, uint8_t kind, const uint8_t *p, uint32_t len)
 {
 	switch (kind) {
@@ -107,7 +110,8 @@ enum reason l4_wire_tcp_parse(const uint8_t *p, uint32_t head_len, uint32_t l4_l
 	return R_ACCEPTED;
 }
 
-/* Header length of everything but SACK.  SACK-permitted and timestamps share three words, each alone is padded by two NOPs. */
+/* Header length of everything but SACK.  SACK-permitted and timestamps share three words, each alone is padded by two
+ * NOPs. */
 static uint32_t len_without_sack(const struct tcp_seg *s)
 {
 	uint32_t len = TCP_HDR_LEN;
@@ -234,7 +238,8 @@ const char *l4_wire_flags(uint8_t flags, char *buf)
 		uint8_t bit;
 		char letter;
 	} letters[] = {
-		{ TCP_SYN, 'S' }, { TCP_FIN, 'F' }, { TCP_RST, 'R' }, { TCP_PSH, 'P' }, { TCP_URG, 'U' }, { TCP_ACK, '.' },
+		{ TCP_SYN, 'S' }, { TCP_FIN, 'F' }, { TCP_RST, 'R' },
+		{ TCP_PSH, 'P' }, { TCP_URG, 'U' }, { TCP_ACK, '.' },
 	};
 	char *at = buf;
 

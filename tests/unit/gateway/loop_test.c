@@ -1,114 +1,14 @@
 /* loop_test.c - the turn: its order, removal during a batch, timers, reaping, sleeping and waking.
  *
- * The core and the link are fakes of a few lines; what they are asked to do is written down as one letter each in a journal.
- * Below: gateway/loop.h.
+ * Below: gateway/loop.h, loop_fake.h.
  */
-#include "gateway/loop.h"
+#include "tests/unit/gateway/loop_fake.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* The fake core; its functions take the place of slirp/stack.c in this program. */
-struct stack {
-	GString *journal;
-	int64_t deadline;
-	unsigned pending; /* flushes that leave work over */
-	unsigned expired;
-};
-
-struct fixture {
-	GMainContext *ctx;
-	struct loop *loop;
-	struct stack stack;
-	struct link link;
-	int link_rc; /* what rx() returns; if 0, the number of frames is read from the descriptor */
-	unsigned link_more;
-	bool link_room;
-	int gone;
-	bool free_on_gone;
-	GString *journal;
-};
-
-void stack_flush(struct stack *st, int64_t now)
-{
-	g_string_append_c(st->journal, 'f');
-	if (st->pending)
-		st->pending--;
-}
-
-void stack_expire(struct stack *st, int64_t now)
-{
-	if (st->deadline <= now) {
-		st->deadline = TIMERQ_NEVER;
-		st->expired++;
-		g_string_append_c(st->journal, 'e');
-	}
-}
-
-int64_t stack_deadline(const struct stack *st)
-{
-	return st->deadline;
-}
-
-bool stack_pending(const struct stack *st)
-{
-	return st->pending > 0;
-}
-
-void stack_link_ready(struct stack *st)
-{
-	g_string_append_c(st->journal, 'R');
-}
-
-static int fake_rx(struct link *l, struct stack *st, unsigned budget, int64_t now, bool *more)
-{
-	struct fixture *f = container_of(l, struct fixture, link);
-	eventfd_t n;
-
-	g_assert_cmpuint(budget, ==, 64);
-	g_string_append_c(f->journal, 'r');
-	if (f->link_rc)
-		return f->link_rc;
-	*more = f->link_more > 0;
-	if (f->link_more) {
-		f->link_more--;
-		return (int)budget;
-	}
-	return eventfd_read(l->fd, &n) == 0 ? (int)n : 0;
-}
-
-static void fake_rx_done(struct link *l)
-{
-	g_string_append_c(container_of(l, struct fixture, link)->journal, 'd');
-}
-
-static bool fake_tx_flush(struct link *l)
-{
-	struct fixture *f = container_of(l, struct fixture, link);
-	bool room = f->link_room;
-
-	g_string_append_c(f->journal, 't');
-	f->link_room = false;
-	return room;
-}
-
-static const struct link_ops fake_ops = { .rx = fake_rx, .rx_done = fake_rx_done, .tx_flush = fake_tx_flush };
-
-static void on_gone(void *arg, int err)
-{
-	struct fixture *f = arg;
-
-	g_assert_cmpint(f->gone, ==, 0);
-	f->gone = err;
-	if (f->free_on_gone) {
-		loop_free(f->loop);
-		f->loop = NULL;
-	}
-}
 
 /* Runs the context until it has nothing to do. */
 static void settle(struct fixture *f)
@@ -196,7 +96,7 @@ static void crowd_open(struct crowd *c, struct loop *l, int n)
 	for (int i = 0; i < n; i++) {
 		c->m[i].crowd = c;
 		c->m[i].w.fn = member_event;
-		g_assert_cmpint(loop_watch_add(l, &c->m[i].w, eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC), EPOLLIN | EPOLLET), ==, 0);
+		g_assert_cmpint(loop_watch_add(l, &c->m[i].w, eventfd(1, EFD_NONBLOCK), EPOLLIN | EPOLLET), ==, 0);
 	}
 }
 
@@ -256,7 +156,7 @@ static void watch_rearm(struct fixture *f, gconstpointer data)
 	crowd_close(&c);
 }
 
-/* The same descriptor number, closed and opened again by the first callback: the old event must not reach the new watch. */
+/* A descriptor number that the first callback closes and opens again: the old event must not reach the new watch. */
 struct reuse {
 	struct loop_watch old[2], fresh;
 	struct loop *loop;
@@ -484,6 +384,34 @@ static void turn_kick(struct fixture *f, gconstpointer data)
 	g_assert_cmpuint(loop_turns(f->loop), ==, turns + 1);
 }
 
+/* A callback that iterates the context does not start a turn within the turn. */
+struct nester {
+	struct loop_watch w;
+	struct fixture *f;
+	unsigned calls;
+};
+
+static void nester_event(struct loop_watch *w, uint32_t events, int64_t now)
+{
+	struct nester *n = container_of(w, struct nester, w);
+	uint64_t turns = loop_turns(n->f->loop);
+
+	n->calls++;
+	g_main_context_iteration(n->f->ctx, FALSE); /* the descriptor is still readable */
+	g_assert_cmpuint(loop_turns(n->f->loop), ==, turns);
+	loop_watch_remove(n->f->loop, w);
+}
+
+static void turn_nested(struct fixture *f, gconstpointer data)
+{
+	struct nester n = { .w.fn = nester_event, .f = f };
+
+	g_assert_cmpint(loop_watch_add(f->loop, &n.w, eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC), EPOLLIN), ==, 0);
+	settle(f);
+	g_assert_cmpuint(n.calls, ==, 1);
+	close(n.w.fd);
+}
+
 /* Without end of work, other sources of the same context are still served. */
 static void turn_shares(struct fixture *f, gconstpointer data)
 {
@@ -585,6 +513,7 @@ int main(int argc, char **argv)
 	TEST("turn/reap_outside", driven, turn_reap_outside);
 	TEST("turn/idle", driven, turn_idle);
 	TEST("turn/kick", driven, turn_kick);
+	TEST("turn/nested", driven, turn_nested);
 	TEST("turn/shares", driven, turn_shares);
 	TEST("turn/pending", driven, turn_pending);
 	TEST("turn/stack_deadline", driven, turn_stack_deadline);

@@ -1,0 +1,497 @@
+/* dns_relay.c - DNS queries of the guest, carried to the host's name servers.
+ *
+ * What it is: one object per query in flight: the message, one connected socket, one deadline.  The kernel lets only
+ * the asked server's datagrams through; id (16 random bits), source port (the kernel's random choice) and question are
+ * what a forger must guess.
+ *
+ *	asked --answer--> guest    asked --silence, error--> next server asked    all in error, or 5 s --> SERVFAIL
+ *
+ * What it is not: see dns_relay.h.
+ * Finding: a query by its socket (the watch is embedded), by the guest's tuple and id (hash table: repeated queries),
+ * the oldest (list).
+ * System calls: socket setsockopt connect sendto recvfrom close getrandom.
+ * RFC 1035 4.1 (format), 5452 (forgery), 5625 (a relay changes nothing it need not), 6891 6.1.2 (OPT).
+ */
+#include "gateway/dns_relay.h"
+#include "gateway/hostsock.h"
+#include "slirp/base/bytes.h"
+#include "slirp/base/htab.h"
+#include "slirp/base/siphash.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	DNS_HEADER = 12,
+	DNS_NAME_MAX = 255,
+	DNS_LABEL_MAX = 63,
+	DNS_TYPE_OPT = 41,
+	DNS_UDP_MIN = 512,    /* what every guest can take */
+	DNS_QUERY_MAX = 4096, /* no real query is near it: at most 271 bytes, then one OPT or a signature */
+	DNS_READS = 4,	      /* datagrams per event */
+	DNS_PORT = 53,
+	DNS_TRY_US = 2000000,
+	DNS_TOTAL_US = 5000000, /* what resolvers wait before they ask again */
+	DNS_PENALTY_US = 30000000,
+};
+
+/* Bits of the third and fourth byte. */
+enum { DNS_QR = 0x80, DNS_OPCODE = 0x78, DNS_TC = 0x02, DNS_RD = 0x01, DNS_RA = 0x80, DNS_CD = 0x10, DNS_RCODE = 0x0f };
+enum { DNS_FORMERR = 1, DNS_SERVFAIL = 2, DNS_NOTIMP = 4 };
+
+struct dns_relay {
+	struct loop *loop;
+	struct dns_relay_config cfg;
+	int64_t bad_until[DNS_RELAY_SERVERS]; /* a server that failed; 0 or past: healthy */
+	struct htab by_guest;
+	struct siphash_key key;
+	struct list inflight; /* oldest first */
+	uint64_t queries, answers;
+	uint16_t random[64]; /* ids, used from the end */
+	unsigned n_random;
+	uint8_t buf[65536]; /* one message, valid within one call */
+};
+
+struct dns_query {
+	struct dns_relay *relay;
+	struct loop_watch watch;
+	struct loop_timer timer;
+	struct loop_reap reap;
+	struct list node;
+	struct htab_node by_guest;
+	struct tuple tuple;
+	int64_t next_try, give_up;
+	unsigned server;      /* the one being asked, while watch is active */
+	unsigned tried, dead; /* bits: asked in this round; refused or unreachable, not to be asked again */
+	uint16_t guest_id;
+	uint32_t limit; /* the largest answer that the guest can take */
+	uint32_t q_end; /* where the question ends */
+	uint32_t len;
+	uint8_t msg[]; /* under our id */
+};
+
+/* --- messages --- */
+
+/* Where the name at `at` ends; 0: malformed.  A pointer ends a name and is never followed; `pointers`: it is legal. */
+static uint32_t dns_name_end(const uint8_t *m, uint32_t len, uint32_t at, bool pointers)
+{
+	uint32_t start = at;
+
+	while (at < len && at - start < DNS_NAME_MAX) {
+		if (m[at] == 0)
+			return at + 1;
+		if (m[at] >= 0xc0)
+			return pointers && at + 2 <= len ? at + 2 : 0;
+		if (m[at] > DNS_LABEL_MAX)
+			return 0;
+		at += 1u + m[at];
+	}
+	return 0;
+}
+
+/* False: malformed.  *ret_end: where the question ends; *ret_udp: what the guest can take. */
+static bool dns_query_parse(const uint8_t *m, uint32_t len, uint32_t *ret_end, uint32_t *ret_udp)
+{
+	uint32_t records, end, at, udp = DNS_UDP_MIN;
+
+	if (len < DNS_HEADER || (m[2] & DNS_QR) || bytes_get16(m + 4) != 1)
+		return false;
+	at = dns_name_end(m, len, DNS_HEADER, false);
+	if (!at || len - at < 4)
+		return false;
+	at += 4;
+	end = at;
+	records = (uint32_t)bytes_get16(m + 6) + bytes_get16(m + 8) + bytes_get16(m + 10);
+	for (; records; records--) { /* each takes at least 11 bytes, so the message bounds this */
+		uint32_t fixed = dns_name_end(m, len, at, true);
+
+		if (!fixed || len - fixed < 10 || len - fixed - 10 < bytes_get16(m + fixed + 8))
+			return false;
+		if (bytes_get16(m + fixed) == DNS_TYPE_OPT)
+			udp = MAX(bytes_get16(m + fixed + 2), DNS_UDP_MIN);
+		at = fixed + 10 + bytes_get16(m + fixed + 8);
+	}
+	*ret_end = end;
+	*ret_udp = udp;
+	return true;
+}
+
+/* Is this the answer to q?  Names compare without case; length bytes are below 'A', so that is right for them too. */
+static bool dns_answer_matches(const struct dns_query *q, const uint8_t *m, uint32_t len)
+{
+	uint32_t name_end = q->q_end - 4;
+
+	if (len < DNS_HEADER || memcmp(m, q->msg, 2) || !(m[2] & DNS_QR) || ((m[2] ^ q->msg[2]) & DNS_OPCODE))
+		return false;
+	if (bytes_get16(m + 4) == 0) /* a server that did not understand the query may not repeat it */
+		return (m[3] & DNS_RCODE) == DNS_FORMERR || (m[3] & DNS_RCODE) == DNS_NOTIMP;
+	if (bytes_get16(m + 4) != 1 || len < q->q_end || memcmp(m + name_end, q->msg + name_end, 4))
+		return false;
+	for (uint32_t i = DNS_HEADER; i < name_end; i++) {
+		if (g_ascii_tolower((char)m[i]) != g_ascii_tolower((char)q->msg[i]))
+			return false;
+	}
+	return true;
+}
+
+/* --- one query --- */
+
+static void dns_query_reap(struct loop_reap *r)
+{
+	g_free(container_of(r, struct dns_query, reap));
+}
+
+static void dns_query_hang_up(struct dns_query *q)
+{
+	if (!q->watch.active)
+		return;
+	loop_watch_remove(q->relay->loop, &q->watch);
+	close(q->watch.fd);
+}
+
+static void dns_query_end(struct dns_query *q)
+{
+	struct dns_relay *r = q->relay;
+
+	dns_query_hang_up(q);
+	loop_timer_set(r->loop, &q->timer, TIMERQ_NEVER);
+	list_unlink(&q->node);
+	htab_remove(&r->by_guest, &q->by_guest);
+	loop_reap_later(r->loop, &q->reap, dns_query_reap);
+}
+
+/* Ends q with the message in m, which is changed to fit the guest. */
+static void dns_query_deliver(struct dns_query *q, uint8_t *m, uint32_t len)
+{
+	struct dns_relay *r = q->relay;
+
+	bytes_put16(m, q->guest_id);
+	if (len > q->limit) {
+		len = bytes_get16(m + 4) ? q->q_end : DNS_HEADER;
+		m[2] |= DNS_TC;
+		memset(m + 6, 0, 6);
+	}
+	r->cfg.answer(r->cfg.arg, &q->tuple, m, len);
+	dns_query_end(q);
+}
+
+/* Nobody answered. */
+static void dns_query_fail(struct dns_query *q)
+{
+	struct dns_relay *r = q->relay;
+
+	if (r->cfg.n_servers)
+		reason_count(r->cfg.drops, R_DNS_TIMEOUT);
+	memcpy(r->buf, q->msg, q->q_end);
+	r->buf[2] = DNS_QR | (q->msg[2] & (DNS_OPCODE | DNS_RD));
+	r->buf[3] = DNS_RA | (q->msg[3] & DNS_CD) | DNS_SERVFAIL;
+	memset(r->buf + 6, 0, 6);
+	dns_query_deliver(q, r->buf, q->q_end);
+}
+
+/* The best server outside `skip`: healthy ones as configured, then those whose penalty ends first.  -1: none. */
+static int dns_relay_pick(const struct dns_relay *r, unsigned skip, int64_t now)
+{
+	int64_t best_bad = INT64_MAX;
+	int best = -1;
+
+	for (unsigned i = 0; i < r->cfg.n_servers; i++) {
+		int64_t bad = r->bad_until[i] > now ? r->bad_until[i] : 0;
+
+		if (!(skip & 1u << i) && bad < best_bad) {
+			best = (int)i;
+			best_bad = bad;
+		}
+	}
+	return best;
+}
+
+static bool dns_relay_random(struct dns_relay *r, uint16_t *ret)
+{
+	if (!r->n_random) {
+		if (getrandom(r->random, sizeof(r->random), 0) != (ssize_t)sizeof(r->random))
+			return false;
+		r->n_random = G_N_ELEMENTS(r->random);
+	}
+	*ret = r->random[--r->n_random];
+	return true;
+}
+
+/* A fresh socket, connected to q->server, and a fresh id.  0 or -errno. */
+static int dns_query_dial(struct dns_query *q)
+{
+	static const struct hostsock_origin origin;
+	struct dns_relay *r = q->relay;
+	struct endpoint to = { .addr = r->cfg.servers[q->server], .port = r->cfg.port };
+	struct sockaddr_storage ss;
+	socklen_t len = hostsock_sockaddr(&to, &ss);
+	uint16_t id;
+	int fd, err;
+
+	if (!dns_relay_random(r, &id))
+		return -ENOMEM;
+	fd = hostsock_open(&to.addr, SOCK_DGRAM, &origin);
+	if (fd < 0)
+		return fd;
+	err = connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : loop_watch_add(r->loop, &q->watch, fd, EPOLLIN);
+	if (err < 0) {
+		close(fd);
+		return err;
+	}
+	bytes_put16(q->msg, id);
+	return 0;
+}
+
+/* 0 or -errno.  The server being asked already is asked again from the same socket, any other from a new one. */
+static int dns_query_send_to(struct dns_query *q, unsigned server)
+{
+	if (!q->watch.active || q->server != server) {
+		int err;
+
+		dns_query_hang_up(q);
+		q->server = server;
+		err = dns_query_dial(q);
+		if (err < 0)
+			return err;
+	}
+	return send(q->watch.fd, q->msg, q->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static void dns_query_blame(struct dns_query *q, int64_t now)
+{
+	q->relay->bad_until[q->server] = now + q->relay->cfg.penalty;
+}
+
+/* Asks the best server that is left.  0; -EHOSTUNREACH: there is none; -EMFILE and the like: not a server's fault. */
+static int dns_query_ask(struct dns_query *q, int64_t now)
+{
+	for (;;) {
+		int server = dns_relay_pick(q->relay, q->tried | q->dead, now), err;
+
+		if (server < 0) { /* everyone was asked: begin again */
+			q->tried = 0;
+			server = dns_relay_pick(q->relay, q->dead, now);
+		}
+		if (server < 0)
+			return -EHOSTUNREACH;
+		q->tried |= 1u << server;
+		err = dns_query_send_to(q, (unsigned)server);
+		if (err == 0 || err == -EAGAIN || err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS)
+			return err == -EAGAIN ? 0 : err;
+		q->dead |= 1u << server;
+		dns_query_blame(q, now);
+	}
+}
+
+/* Asks, and sets the deadline.  A query that nobody is left for fails at once. */
+static void dns_query_go_on(struct dns_query *q, int64_t now)
+{
+	if (dns_query_ask(q, now) == -EHOSTUNREACH) {
+		dns_query_fail(q);
+		return;
+	}
+	q->next_try = now + q->relay->cfg.try_timeout;
+	if (!loop_timer_set(q->relay->loop, &q->timer, MIN(q->next_try, q->give_up)))
+		dns_query_fail(q);
+}
+
+static void dns_query_timer(struct loop_timer *t, int64_t now)
+{
+	struct dns_query *q = container_of(t, struct dns_query, timer);
+
+	if (now >= q->give_up) {
+		dns_query_fail(q);
+		return;
+	}
+	if (q->watch.active)
+		dns_query_blame(q, now);
+	dns_query_go_on(q, now);
+}
+
+static void dns_query_event(struct loop_watch *w, uint32_t events, int64_t now)
+{
+	struct dns_query *q = container_of(w, struct dns_query, watch);
+	struct dns_relay *r = q->relay;
+
+	(void)events;
+	for (int i = 0; i < DNS_READS; i++) {
+		ssize_t n = recv(w->fd, r->buf, sizeof(r->buf), MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n < 0) { /* ECONNREFUSED, EHOSTUNREACH, ENETUNREACH: an ICMP error */
+			q->dead |= 1u << q->server;
+			dns_query_blame(q, now);
+			dns_query_hang_up(q);
+			dns_query_go_on(q, now);
+			return;
+		}
+		if (dns_answer_matches(q, r->buf, (uint32_t)n)) {
+			r->bad_until[q->server] = 0;
+			r->answers++;
+			dns_query_deliver(q, r->buf, (uint32_t)n);
+			return;
+		}
+		reason_count(r->cfg.drops, R_DNS_MISMATCH);
+	}
+}
+
+/* --- the relay --- */
+
+static uint32_t dns_relay_hash(const struct dns_relay *r, const struct tuple *t, uint16_t id)
+{
+	uint8_t key[2 * (16 + 2) + 2];
+
+	memcpy(key, t->guest.addr.b, 16);
+	bytes_put16(key + 16, t->guest.port);
+	memcpy(key + 18, t->far.addr.b, 16);
+	bytes_put16(key + 34, t->far.port);
+	bytes_put16(key + 36, id);
+	return (uint32_t)siphash(&r->key, key, sizeof(key));
+}
+
+/* The query in flight that says the same from the same place. */
+static struct dns_query *dns_relay_find(const struct dns_relay *r, uint32_t hash, const struct tuple *t, uint32_t len)
+{
+	for (struct htab_node *n = htab_first(&r->by_guest, hash); n; n = htab_next(&r->by_guest, n)) {
+		struct dns_query *q = container_of(n, struct dns_query, by_guest);
+
+		if (q->guest_id == bytes_get16(r->buf) && q->len == len && tuple_eq(&q->tuple, t) &&
+		    !memcmp(q->msg + 2, r->buf + 2, len - 2))
+			return q;
+	}
+	return NULL;
+}
+
+/* From r->buf. */
+static struct dns_query *dns_query_new(struct dns_relay *r, const struct tuple *t, uint32_t len, uint32_t hash,
+				       int64_t now)
+{
+	struct dns_query *q = g_try_malloc0(sizeof(*q) + len);
+
+	if (!q)
+		return NULL;
+	q->timer.fn = dns_query_timer;
+	q->give_up = now + (r->cfg.n_servers ? r->cfg.total_timeout : 0); /* no server: answered in this very turn */
+	if (!loop_timer_set(r->loop, &q->timer, q->give_up)) {
+		g_free(q);
+		return NULL;
+	}
+	if (htab_count(&r->by_guest) >= DNS_RELAY_INFLIGHT) {
+		dns_query_end(container_of(r->inflight.next, struct dns_query, node));
+		reason_count(r->cfg.drops, R_DNS_FULL);
+	}
+	q->relay = r;
+	q->watch.fn = dns_query_event;
+	q->tuple = *t;
+	q->guest_id = bytes_get16(r->buf);
+	q->len = len;
+	memcpy(q->msg, r->buf, len);
+	list_init(&q->node);
+	list_push_tail(&r->inflight, &q->node);
+	htab_insert(&r->by_guest, &q->by_guest, hash);
+	return q;
+}
+
+/* The first try.  No answer may leave from here, so what has failed already waits for its timer in this turn. */
+static enum reason dns_query_start(struct dns_query *q, int64_t now)
+{
+	struct dns_relay *r = q->relay;
+	int err;
+
+	if (!r->cfg.n_servers) {
+		reason_count(r->cfg.drops, R_NO_DNS);
+		return R_ACCEPTED;
+	}
+	err = dns_query_ask(q, now);
+	if (err == -EHOSTUNREACH) {
+		q->give_up = now;
+	} else if (err < 0) {
+		dns_query_end(q);
+		return err == -EMFILE || err == -ENFILE ? R_NO_DESCRIPTOR : R_NO_MEMORY;
+	}
+	q->next_try = now + r->cfg.try_timeout;
+	loop_timer_set(r->loop, &q->timer, MIN(q->next_try, q->give_up)); /* is queued: cannot fail */
+	return R_ACCEPTED;
+}
+
+enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const struct iovec *data, int n, uint32_t len,
+			    int64_t now)
+{
+	uint32_t hash, q_end, udp, at = 0;
+	struct dns_query *q;
+
+	if (len < DNS_HEADER || len > DNS_QUERY_MAX)
+		return R_DNS_MALFORMED;
+	for (int i = 0; i < n && at < len; i++) { /* guest memory is read once */
+		uint32_t piece = (uint32_t)MIN(data[i].iov_len, len - at);
+
+		if (piece)
+			memcpy(r->buf + at, data[i].iov_base, piece);
+		at += piece;
+	}
+	if (at < len || !dns_query_parse(r->buf, len, &q_end, &udp))
+		return R_DNS_MALFORMED;
+	hash = dns_relay_hash(r, t, bytes_get16(r->buf));
+	if (dns_relay_find(r, hash, t, len))
+		return R_ACCEPTED;
+	q = dns_query_new(r, t, len, hash, now);
+	if (!q)
+		return R_NO_MEMORY;
+	q->q_end = q_end;
+	q->limit = MIN(udp, r->cfg.max_answer);
+	r->queries++;
+	return dns_query_start(q, now);
+}
+
+struct dns_relay *dns_relay_new(struct loop *loop, const struct dns_relay_config *cfg)
+{
+	struct dns_relay *r = g_try_new0(struct dns_relay, 1);
+
+	if (!r)
+		return NULL;
+	if (getrandom(&r->key, sizeof(r->key), 0) != (ssize_t)sizeof(r->key) || !htab_init(&r->by_guest)) {
+		g_free(r);
+		return NULL;
+	}
+	r->loop = loop;
+	r->cfg = *cfg;
+	r->cfg.n_servers = MIN(cfg->n_servers, DNS_RELAY_SERVERS);
+	r->cfg.max_answer = MAX(cfg->max_answer, DNS_UDP_MIN);
+	r->cfg.port = cfg->port ? cfg->port : DNS_PORT;
+	r->cfg.try_timeout = cfg->try_timeout ? cfg->try_timeout : DNS_TRY_US;
+	r->cfg.total_timeout = cfg->total_timeout ? cfg->total_timeout : DNS_TOTAL_US;
+	r->cfg.penalty = cfg->penalty ? cfg->penalty : DNS_PENALTY_US;
+	list_init(&r->inflight);
+	return r;
+}
+
+void dns_relay_free(struct dns_relay *r)
+{
+	if (!r)
+		return;
+	while (!list_empty(&r->inflight))
+		dns_query_end(container_of(r->inflight.next, struct dns_query, node));
+	htab_clear(&r->by_guest);
+	g_free(r);
+}
+
+bool dns_relay_server(const struct dns_relay *r, struct addr *ret)
+{
+	int server = dns_relay_pick(r, 0, loop_now());
+
+	if (server < 0)
+		return false;
+	*ret = r->cfg.servers[server];
+	return true;
+}
+
+void dns_relay_stats(const struct dns_relay *r, uint64_t *queries, uint64_t *answers)
+{
+	*queries = r->queries;
+	*answers = r->answers;
+}
