@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAIN_SECONDS = 20 }; /* of one script; all of them take milliseconds */
+enum { MAIN_SECONDS = 10 }; /* of one script; all of them take milliseconds */
 
 static gint main_order(gconstpointer a, gconstpointer b)
 {
