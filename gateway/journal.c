@@ -64,11 +64,13 @@ int journal_text(int fd, const char *text)
 	return 0;
 }
 
-/* Control characters, also those of C1 in UTF-8, are not for a terminal. */
+/* Control characters, also those of C1 in UTF-8 (two bytes), are not for a terminal. */
 static void defuse(char *text)
 {
 	for (unsigned char *p = (unsigned char *)text; *p; p++) {
-		if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
+		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+		else if (*p < 0x20 || *p == 0x7f)
 			*p = '?';
 	}
 }

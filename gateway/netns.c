@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 enum kind {
-	UNSHARED = 1, /* code: 1 with, 0 without a user namespace */
+	UNSHARED = 1, /* code: 1 with, 0 without a user namespace; with it comes the child's directory in /proc */
 	MAPPED,
 	WARN,
 	TAP,
@@ -121,6 +121,7 @@ static void child_wait(int sock, enum kind want)
 static void child_unshare(int sock)
 {
 	bool user = true;
+	int proc;
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET) < 0) {
 		int e = errno;
@@ -129,7 +130,11 @@ static void child_unshare(int sock)
 		if (geteuid() != 0 || unshare(CLONE_NEWNS | CLONE_NEWNET) < 0)
 			child_fail(sock, NETNS_ERROR_SETUP, "cannot make a user namespace: %s; remedy: %s", g_strerror(e), probe_userns_remedy(e));
 	}
-	message_send(sock, UNSHARED, user, "", -1);
+	proc = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0)
+		child_fail(sock, NETNS_ERROR_SETUP, "cannot open /proc/self: %s; remedy: mount proc on /proc", g_strerror(errno));
+	message_send(sock, UNSHARED, user, "", proc);
+	close(proc);
 	child_wait(sock, MAPPED);
 	/* Only now: taking on the credentials of the namespace would have cleared it. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -194,10 +199,10 @@ static void G_GNUC_NORETURN child_main(int sock, const struct netns_config *cfg)
 
 /* ---- the parent ---- */
 
-static int write_proc(pid_t pid, const char *name, const char *text)
+/* proc: the child's directory in /proc, opened by the child itself; its pid may mean another process in the /proc mounted here. */
+static int write_proc(int proc, const char *name, const char *text)
 {
-	g_autofree char *path = g_strdup_printf("/proc/%d/%s", (int)pid, name);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int fd = openat(proc, name, O_WRONLY | O_CLOEXEC);
 	int rc = 0;
 
 	if (fd < 0)
@@ -209,7 +214,7 @@ static int write_proc(pid_t pid, const char *name, const char *text)
 }
 
 /* Every id that this process's own namespace has, unchanged: what a caller with privilege hands over. */
-static int map_all(pid_t pid, const char *name)
+static int map_all(int proc, const char *name)
 {
 	g_autofree char *own = g_strconcat("/proc/self/", name, NULL);
 	g_autofree char *text = NULL;
@@ -221,35 +226,35 @@ static int map_all(pid_t pid, const char *name)
 		return -EIO;
 	for (const char *p = text; sscanf(p, "%u %u %u%n", &inside, &outside, &count, &used) == 3; p += used)
 		g_string_append_printf(map, "%u %u %u\n", inside, inside, count);
-	return write_proc(pid, name, map->str);
+	return write_proc(proc, name, map->str);
 }
 
-static int map_one(pid_t pid, const char *name, unsigned id, bool root)
+static int map_one(int proc, const char *name, unsigned id, bool root)
 {
 	char map[40];
 
 	snprintf(map, sizeof(map), "%u %u 1\n", root ? 0 : id, id);
-	return write_proc(pid, name, map);
+	return write_proc(proc, name, map);
 }
 
-static bool write_maps(pid_t pid, bool root, GError **err)
+static bool write_maps(int proc, bool root, GError **err)
 {
 	const char *what = "uid_map";
 	int rc;
 
-	if (geteuid() == 0 && map_all(pid, "uid_map") == 0 && map_all(pid, "gid_map") == 0)
+	if (geteuid() == 0 && map_all(proc, "uid_map") == 0 && map_all(proc, "gid_map") == 0)
 		return true;
-	rc = map_one(pid, "uid_map", geteuid(), root);
+	rc = map_one(proc, "uid_map", geteuid(), root);
 	if (rc == -EPERM && geteuid() == 0) /* map_all() got as far as this one */
 		rc = 0;
 	if (rc == 0) {
 		/* A group may be there to keep its members out; without privilege nobody may drop one.  user_namespaces(7). */
 		what = "setgroups";
-		rc = write_proc(pid, what, "deny");
+		rc = write_proc(proc, what, "deny");
 	}
 	if (rc == 0 || rc == -ENOENT) {
 		what = "gid_map";
-		rc = map_one(pid, what, getegid(), root);
+		rc = map_one(proc, what, getegid(), root);
 	}
 	if (rc < 0)
 		g_set_error(err, NETNS_ERROR, NETNS_ERROR_SETUP, "cannot write the %s of the new user namespace: %s; remedy: %s", what, g_strerror(-rc),
@@ -261,11 +266,16 @@ static bool write_maps(pid_t pid, bool root, GError **err)
 static bool spawn_talk(const struct netns_config *cfg, struct netns_child *c, GError **err)
 {
 	struct message m;
+	bool ok;
+	int fd;
 
-	while (message_receive(c->sock, &m, &c->tap)) {
+	while (message_receive(c->sock, &m, &fd)) {
 		switch (m.kind) {
 		case UNSHARED:
-			if (m.code && !write_maps(c->pid, cfg->map_root, err))
+			ok = !m.code || write_maps(fd, cfg->map_root, err);
+			if (fd >= 0)
+				close(fd);
+			if (!ok)
 				return false;
 			message_send(c->sock, MAPPED, 0, "", -1);
 			break;
@@ -273,7 +283,8 @@ static bool spawn_talk(const struct netns_config *cfg, struct netns_child *c, GE
 			journal_say(cfg->journal, JOURNAL_WARN, "%s", m.text);
 			break;
 		case TAP:
-			if (c->tap >= 0)
+			c->tap = fd;
+			if (fd >= 0)
 				return true;
 			g_set_error_literal(err, NETNS_ERROR, NETNS_ERROR_SETUP, "cannot take over the tap: out of descriptors");
 			return false;

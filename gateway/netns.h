@@ -6,7 +6,7 @@
  *
  *   parent                                    child
  *   netns_spawn():  fork ------------------->  unshare
- *                   uid and gid maps  <------  UNSHARED
+ *                   uid and gid maps  <------  UNSHARED, its /proc directory
  *                   MAPPED ----------------->  mounts, tap, addresses, routes, resolv.conf
  *                   (WARN: said, goes on) <--
  *                   the tap's descriptor  <--  TAP

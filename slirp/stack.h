@@ -29,7 +29,6 @@ struct tcp_conn;
 enum {
 	FRAME_HEAD_MAX = 256, /* a link that copies headers out of guest memory copies this many bytes, or the whole frame if shorter */
 	TX_SLOT_IOV = 64,     /* pieces of payload in one slot */
-	TX_PAYLOAD_MAX = 65535 - 60 - 60,
 };
 
 /* One frame or one super-frame from the guest.  Everything stays valid and unchanged until stack_flush() returns. */

@@ -14,7 +14,10 @@
 
 #include <errno.h>
 
-enum { OUT_GATHER = 256 }; /* pieces per write() */
+enum {
+	OUT_GATHER = 256,   /* pieces per write() */
+	OUT_IP_MAX = 65535, /* what an IP length field can say */
+};
 
 /* What became of a try to send. */
 enum out_result {
@@ -249,13 +252,14 @@ static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, 
 {
 	struct tcp_seg seg = { .has_ts = c->ts_ok };
 	uint32_t head_len = out_head_len(&c->tuple, &seg);
+	uint32_t max = OUT_IP_MAX - (head_len - ETH_HDR_LEN); /* never below one segment: the MTU is smaller than OUT_IP_MAX */
 	struct frame_meta meta;
 	struct tx_slot slot;
 	ssize_t n;
 
 	*ret_sent = 0;
-	if (len > c->mss && len > TX_PAYLOAD_MAX / c->mss * c->mss)
-		len = TX_PAYLOAD_MAX / c->mss * c->mss;
+	if (len > max)
+		len = max - max % c->mss;
 	if (!ip_out_slot(c->st, &slot, head_len, len, c->mss)) {
 		tcp_conn_stall(c);
 		return OUT_FULL;
@@ -269,7 +273,7 @@ static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, 
 	}
 	if (!n)
 		return OUT_EOF;
-	seg = out_seg(c, seq, (uint32_t)n < slot.room || slot.room < len ? TCP_PSH : 0, now);
+	seg = out_seg(c, seq, (uint32_t)n < slot.room ? TCP_PSH : 0, now);
 	meta = out_head(c->st, &c->tuple, slot.head, &seg, (uint32_t)n);
 	meta.mss = (uint32_t)n > c->mss ? c->mss : 0;
 	ip_out_put(c->st, &slot, &meta, (uint32_t)n);

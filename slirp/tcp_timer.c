@@ -159,6 +159,7 @@ void tcp_timer_expire(struct tcp_conn *c, int64_t now)
 			return;
 	}
 	if (now >= c->ack_at) {
+		c->ack_at = TIMERQ_NEVER; /* a deadline that stays in the past would come back in this very expiry */
 		c->ack_now = true;
 		tcp_conn_touch(c);
 	}

@@ -165,6 +165,7 @@ static void take_signals(struct run *r)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN); /* a warning while COMMAND has the terminal */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN)

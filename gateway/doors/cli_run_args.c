@@ -192,8 +192,8 @@ static bool set_help(void *ctx, const char *value, GError **err)
 }
 
 const struct cli_option cli_run_args_table[] = {
-	{ 0, "net", "CIDR", "IPv4 network: gateway .2, DNS .3, guest .15 (10.0.2.0/24)", set_net },
-	{ 0, "net6", "PREFIX", "IPv6 network: the same, ::2, ::3, ::15 (fd00::/64)", set_net6 },
+	{ 0, "net", "CIDR", "gateway .2, DNS .3, guest .15 of it (10.0.2.0/24)", set_net },
+	{ 0, "net6", "PREFIX", "gateway ::2, DNS ::3, guest ::15 of it (fd00::/64)", set_net6 },
 	{ '4', "ipv4-only", NULL, "no IPv6 for the guest", set_only_v4 },
 	{ '6', "ipv6-only", NULL, "no IPv4 for the guest", set_only_v6 },
 	{ 0, "mtu", "BYTES", "of the guest's interface (65520)", set_mtu },

@@ -119,7 +119,7 @@ def run_in_guest(guest, argv):
 
 
 def start_slirpgate(guest, mtu, options):
-    argv = [options.slirpgate, "run", "--mtu", mtu, "--host-loopback",
+    argv = [options.slirpgate, "run", "--root", "--mtu", mtu, "--host-loopback",
             *options.slirpgate_args.split(), "--"]
     run_in_guest(guest, argv)
 
