@@ -49,8 +49,8 @@ static bool fake_tx_get(struct stack_host *h, struct tx_slot *slot, uint32_t hea
 		play_note(p, "link full: no slot for %u bytes", payload_len);
 		return false;
 	}
-	if (payload_len > TX_PAYLOAD_MAX)
-		play_fail(p, "tx_get asks for %u bytes of payload, more than TX_PAYLOAD_MAX", payload_len);
+	if (head_len - ETH_HDR_LEN + payload_len > 65535)
+		play_fail(p, "tx_get asks for %u bytes of payload, more than an IP length can say", payload_len);
 	if (p->slot_max && want > p->slot_max)
 		want = p->slot_max;
 	step = mss && !p->tso ? mss : p->tso ? FAKE_VRING_PIECE : want;
