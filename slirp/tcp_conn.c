@@ -41,10 +41,10 @@ void tcp_conn_touch(struct tcp_conn *c)
 	list_push_tail(&c->st->touched, &c->touched);
 }
 
-void tcp_conn_stall(struct tcp_conn *c)
+void tcp_conn_stall(struct tcp_conn *c, bool sent)
 {
 	list_unlink(&c->touched);
-	list_push_tail(&c->st->stalled, &c->touched);
+	list_push_tail(sent ? &c->st->stalled_sent : &c->st->stalled, &c->touched);
 }
 
 void tcp_conn_gone(struct tcp_conn *c, enum reason why)

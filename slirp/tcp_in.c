@@ -101,8 +101,8 @@ static enum reason in_rst(struct tcp_conn *c, const struct tcp_seg *seg)
 		tcp_conn_gone(c, R_GUEST_RESET);
 		return R_ACCEPTED;
 	}
-	if (seq_lt(c->rcv_nxt, seg->seq) && seq_le(seg->seq, c->rcv_adv))
-		c->ack_now = true;
+	if (seq_lt(c->rcv_nxt, seg->seq) && seq_le(seg->seq, tcp_rcv_edge(c)))
+		return in_ack_and(c, R_TCP_RST_WINDOW);
 	return R_TCP_RST_WINDOW;
 }
 
@@ -126,17 +126,19 @@ static enum reason in_sequence(struct tcp_conn *c, const struct tcp_seg *seg)
 		if (seq_le(seg->seq, c->ack_sent))
 			c->ts_recent = seg->tsval;
 	}
-	if (seq_lt(end, c->ack_sent) || seq_lt(c->rcv_adv, seg->seq))
+	if (seq_lt(end, c->ack_sent) || seq_lt(tcp_rcv_edge(c), seg->seq))
 		return in_ack_and(c, R_TCP_WINDOW);
 	return R_ACCEPTED;
 }
 
 /* ------------------------------------------------------------------ ACK */
 
-static void in_window(struct tcp_conn *c, const struct tcp_seg *seg)
+static void in_window(struct tcp_conn *c, const struct tcp_seg *seg, int64_t now)
 {
 	if (!seq_lt(c->snd_wl1, seg->seq) && !(c->snd_wl1 == seg->seq && seq_le(c->snd_wl2, seg->ack)))
 		return;
+	if (!c->snd_wnd && seg->window)
+		tcp_timer_window_open(c, now);
 	c->snd_wnd = seg->window << c->snd_wscale;
 	c->snd_wl1 = seg->seq;
 	c->snd_wl2 = seg->ack;
@@ -170,7 +172,8 @@ static void in_ack_new(struct tcp_conn *c, uint32_t ack, int64_t now)
 
 static bool in_is_dup_ack(const struct tcp_conn *c, const struct tcp_seg *seg, uint32_t window_before)
 {
-	return seg->ack == c->snd_una && !seg->len && !(seg->flags & TCP_FIN) && tcp_flight(c) && c->snd_wnd == window_before;
+	/* an answer to a window probe is none */
+	return seg->ack == c->snd_una && !seg->len && !(seg->flags & TCP_FIN) && tcp_flight(c) && c->snd_wnd && c->snd_wnd == window_before;
 }
 
 static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t now)
@@ -188,7 +191,7 @@ static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t
 	}
 	if (seq_lt(c->snd_max, seg->ack))
 		return in_ack_and(c, R_TCP_ACK_FUTURE);
-	in_window(c, seg);
+	in_window(c, seg, now);
 	if (c->sack_ok && seg->n_sack)
 		tcp_sack_take(c, seg);
 	if (seq_lt(c->snd_una, seg->ack))
@@ -227,7 +230,7 @@ static enum reason in_queue(struct tcp_conn *c, const struct ip_payload *payload
 
 static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const struct ip_payload *payload, uint16_t gso_size)
 {
-	uint32_t next = tcp_rcv_next(c), skip = next - seg->seq, len = seg->len, room = c->rcv_adv - next;
+	uint32_t next = tcp_rcv_next(c), skip = next - seg->seq, len = seg->len, edge = tcp_rcv_edge(c);
 	enum reason r;
 
 	if (tcp_guest_done(c) || c->rx_fin)
@@ -237,11 +240,11 @@ static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const 
 	if (skip >= len)
 		return in_ack_and(c, R_ACCEPTED); /* all of it has come before */
 	len -= skip;
-	if (seq_lt(c->rcv_adv, next + len)) {
+	if (seq_lt(edge, next + len)) {
 		c->ack_now = true;
-		if (!seq_lt(next, c->rcv_adv))
+		if (!seq_lt(next, edge))
 			return in_ack_and(c, R_TCP_WINDOW);
-		len = room;
+		len = edge - next;
 	}
 	r = in_queue(c, payload, skip, len);
 	if (r)

@@ -97,16 +97,13 @@ static uint32_t out_room(struct tcp_conn *c)
 	return room;
 }
 
-/* The window field; moves rcv_adv to the right if there is room, never to the left. */
+/* The window field, rounded up to its scale; moves rcv_adv to the right if there is room, never to the left. */
 static uint32_t out_window(struct tcp_conn *c)
 {
-	uint32_t edge = seq_max(c->rcv_adv, c->rcv_nxt + out_room(c));
-	uint32_t scale = c->rcv_wscale, win = (edge - c->rcv_nxt + (1u << scale) - 1) >> scale;
+	uint32_t scale = c->rcv_wscale, most = 65535u << scale, edge = c->rcv_nxt + out_room(c);
 
-	if (win > 65535)
-		win = 65535;
-	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + (win << scale));
-	return win;
+	c->rcv_adv = seq_max(c->rcv_adv, seq_min(edge, c->rcv_nxt + most));
+	return (c->rcv_adv - c->rcv_nxt + (1u << scale) - 1) >> scale;
 }
 
 /* Fields that every segment of a synchronized connection has. */
@@ -150,7 +147,7 @@ static void out_judge_ack(struct tcp_conn *c, int64_t now)
 
 	if (c->ack_now)
 		return;
-	if (unacked >= 2u * c->rcv_mss) {
+	if (unacked >= 2u * c->rcv_mss || (unacked && !c->st->cfg.tune.delayed_ack)) {
 		c->ack_now = true;
 	} else if (!tcp_guest_done(c) && (c->short_write || left < 2u * c->rcv_mss)) {
 		uint32_t room = out_room(c);
@@ -246,8 +243,8 @@ static bool out_write(struct tcp_conn *c, int64_t now)
 
 /* ------------------------------------------------------------------ toward the guest */
 
-/* Sends up to len bytes that stand at seq.  *ret_sent: bytes that left. */
-static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, int64_t now, uint32_t *ret_sent)
+/* Sends up to len bytes that stand at seq; tail: only if they are all that there is.  *ret_sent: bytes that left. */
+static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, bool tail, int64_t now, uint32_t *ret_sent)
 {
 	struct tcp_seg seg = { .has_ts = c->ts_ok };
 	uint32_t head_len = out_head_len(&c->tuple, &seg);
@@ -259,12 +256,10 @@ static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, 
 	*ret_sent = 0;
 	if (len > max)
 		len = max - max % c->mss;
-	if (!ip_out_slot(c->st, &slot, head_len, len, c->mss)) {
-		tcp_conn_stall(c);
+	if (!ip_out_slot(c->st, &slot, head_len, len, c->mss))
 		return OUT_FULL;
-	}
 	n = c->up->ops->peek(c->up, seq - c->snd_una, slot.pl, slot.n_pl);
-	if (n == -EAGAIN)
+	if (n == -EAGAIN || (tail && n == (ssize_t)slot.room))
 		return OUT_NOTHING;
 	if (n < 0) {
 		tcp_conn_reset(c, out_failure((int)-n), now);
@@ -310,10 +305,8 @@ static enum out_result out_fin(struct tcp_conn *c, int64_t now)
 {
 	struct tcp_seg seg = out_seg(c, c->snd_nxt, TCP_FIN, now);
 
-	if (!out_send_bare(c->st, &c->tuple, &seg)) {
-		tcp_conn_stall(c);
+	if (!out_send_bare(c->st, &c->tuple, &seg))
 		return OUT_FULL;
-	}
 	out_acked(c);
 	out_advance(c, 1, now);
 	if (!c->fin_sent) {
@@ -323,17 +316,26 @@ static enum out_result out_fin(struct tcp_conn *c, int64_t now)
 	return OUT_NOTHING;
 }
 
-/* The window is shut with nothing in flight: is there something that waits behind it? */
-static void out_closed_window(struct tcp_conn *c, int64_t now)
+/* The window is shut with nothing in flight: is there something that waits behind it?  A FIN alone need not wait. */
+static enum out_result out_closed_window(struct tcp_conn *c, int64_t now)
 {
 	uint8_t byte;
 	struct iovec iov = { &byte, 1 };
+	ssize_t n;
 
-	if (c->snd_nxt == c->snd_una && !c->persist && c->up->ops->peek(c->up, 0, &iov, 1) != -EAGAIN)
+	if (c->snd_nxt != c->snd_una || c->persist)
+		return OUT_NOTHING;
+	n = c->up->ops->peek(c->up, 0, &iov, 1);
+	if (n > 0)
 		tcp_timer_persist(c, now);
+	if (n >= 0 || n == -EAGAIN)
+		return n ? OUT_NOTHING : OUT_EOF;
+	tcp_conn_reset(c, out_failure((int)-n), now);
+	return OUT_GONE;
 }
 
-/* Silly window avoidance, RFC 9293 3.8.6.2.1: part of a segment waits while something is in flight that will bring an ACK. */
+/* Silly window avoidance, RFC 9293 3.8.6.2.1: part of a segment waits while something is in flight that will bring an ACK, unless it is
+ * all that there is. */
 static bool out_is_sliver(const struct tcp_conn *c, uint32_t usable)
 {
 	return usable < c->mss && usable < c->max_snd_wnd / 2 && c->snd_nxt != c->snd_una;
@@ -345,22 +347,17 @@ static enum out_result out_new(struct tcp_conn *c, int64_t now)
 	uint32_t budget = (uint32_t)c->st->cfg.tune.flush_budget;
 
 	while (!(c->fin_sent && c->snd_nxt == c->snd_max)) {
-		uint32_t usable = out_usable(c), sent;
+		uint32_t usable = out_usable(c), sent = 0;
+		bool sliver = out_is_sliver(c, usable);
 		enum out_result r;
 
-		if (!usable) {
-			out_closed_window(c, now);
-			return OUT_NOTHING;
-		}
-		if (out_is_sliver(c, usable))
-			return OUT_NOTHING;
 		if (!budget)
 			return OUT_SENT; /* more next turn */
 		if (usable > budget)
 			usable = budget > c->mss ? budget : c->mss;
 		if (usable > c->mss)
 			usable -= usable % c->mss;
-		r = out_data(c, c->snd_nxt, usable, now, &sent);
+		r = usable ? out_data(c, c->snd_nxt, usable, sliver, now, &sent) : out_closed_window(c, now);
 		if (r == OUT_EOF)
 			return out_fin(c, now);
 		if (r != OUT_SENT)
@@ -380,7 +377,7 @@ static enum out_result out_holes(struct tcp_conn *c, int64_t now)
 	while (tcp_sack_hole(c, &start, &len)) {
 		if (len > c->rtx_credit && len > c->mss)
 			len = c->rtx_credit > c->mss ? c->rtx_credit : c->mss;
-		r = out_data(c, start, len, now, &sent);
+		r = out_data(c, start, len, false, now, &sent);
 		if (r == OUT_EOF && c->fin_sent && start == c->snd_max - 1) { /* the hole is the FIN */
 			c->snd_nxt = start;
 			return out_fin(c, now);
@@ -402,7 +399,7 @@ static enum out_result out_probe(struct tcp_conn *c, int64_t now)
 	c->probe_now = false;
 	if (c->rto_at == TIMERQ_NEVER || c->fin_sent) /* keepalive */
 		return out_ack(c, c->snd_una - 1, now) ? OUT_NOTHING : OUT_FULL;
-	r = out_data(c, c->snd_una, 1, now, &sent);
+	r = out_data(c, c->snd_una, 1, false, now, &sent);
 	if (r == OUT_EOF)
 		return out_fin(c, now);
 	if (r == OUT_SENT && c->snd_nxt == c->snd_una) {
@@ -414,7 +411,7 @@ static enum out_result out_probe(struct tcp_conn *c, int64_t now)
 
 /* ------------------------------------------------------------------ the turn */
 
-static bool out_syn_ack(struct tcp_conn *c, int64_t now)
+static void out_syn_ack(struct tcp_conn *c, int64_t now)
 {
 	const struct stack_config *cfg = &c->st->cfg;
 	uint32_t room = out_room(c);
@@ -426,15 +423,14 @@ static bool out_syn_ack(struct tcp_conn *c, int64_t now)
 	seg.tsval = (uint32_t)(now / 1000) + c->ts_offset;
 	seg.window = room < 65535 ? room : 65535; /* never scaled in a SYN, RFC 7323 2.2 */
 	if (!out_send_bare(c->st, &c->tuple, &seg)) {
-		tcp_conn_stall(c);
-		return false;
+		tcp_conn_stall(c, false);
+		return;
 	}
 	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + seg.window);
 	c->rtx_now = false;
 	out_acked(c);
 	c->snd_nxt = c->iss;
 	out_advance(c, 1, now);
-	return true;
 }
 
 static enum out_result out_payload(struct tcp_conn *c, int64_t now)
@@ -469,6 +465,7 @@ static bool out_finished(struct tcp_conn *c, int64_t now)
 
 void tcp_out_flush(struct tcp_conn *c, int64_t now)
 {
+	uint64_t frames = c->st->stats.tx_frames;
 	enum out_result r;
 
 	if (c->state == TCP_SYN_RECEIVED) {
@@ -487,7 +484,7 @@ void tcp_out_flush(struct tcp_conn *c, int64_t now)
 	if (c->ack_now && !out_ack(c, c->snd_nxt, now))
 		r = OUT_FULL;
 	if (r == OUT_FULL)
-		tcp_conn_stall(c);
+		tcp_conn_stall(c, c->st->stats.tx_frames != frames);
 	else if (out_finished(c, now))
 		return;
 	else if (r == OUT_SENT)
