@@ -48,6 +48,10 @@ void loop_free(struct loop *l);
  * link's descriptor cannot be watched; called once, after the turn, and from then on neither link nor st is touched. */
 void loop_drive(struct loop *l, struct link *link, struct stack *st, void (*on_gone)(void *arg, int err), void *arg);
 
+/* The context is the gateway's own: while traffic flows, turn follows turn in our epoll set without GLib's poll() in front of each; a
+ * descriptor of another source, or 20 ms of silence, goes back to GLib.  Timeouts of the context may be 100 ms late.  An idle loop sleeps in GLib. */
+void loop_linger(struct loop *l);
+
 /* Registers fd for events (EPOLLIN and so on, EPOLLET where wanted).  0 or -errno. */
 int loop_watch_add(struct loop *l, struct loop_watch *w, int fd, uint32_t events);
 /* Registers the same mask again, so that an edge-triggered condition that holds now is reported (again).  */

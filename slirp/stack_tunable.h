@@ -14,7 +14,7 @@
 
 /* X(name, unit, default, min, max, why) */
 #define STACK_TUNABLES(X)                                                                                                        \
-	X(delayed_ack, US, 5 * STACK_MS, 0, 500 * STACK_MS,                                                                      \
+	X(delayed_ack, US, 20 * STACK_MS, 0, 500 * STACK_MS,                                                                      \
 	  "wait for data to carry an ACK (RFC 9293 3.8.6.3: below 500 ms); short: a guest's Nagle waits for it; 0: at once")         \
 	X(rto_min, US, 200 * STACK_MS, 10 * STACK_MS, 1 * STACK_S,                                                               \
 	  "least retransmission timeout; below RFC 6298's 1 s because the link has no distance")                                 \
