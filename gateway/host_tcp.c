@@ -25,7 +25,7 @@ enum {
 	HOST_SCRATCH = 64 << 10,	/* bytes that a fallback peek copies over and over */
 	HOST_SCRATCH_IOV = 1000,	/* below UIO_MAXIOV: offsets of up to 64 MiB */
 	HOST_RAISE_FIRST = 64 << 10,	/* held bytes that make us look at the buffer's size for the first time */
-	HOST_RAISE_MAX = 4 << 20,
+	HOST_RAISE_MAX = 8 << 20,	/* of buffer: half of it holds payload, the rest is the kernel's bookkeeping */
 	HOST_SPACE_SURE = 512 << 10,	/* a lower bound this large needs no system call to be renewed */
 };
 
