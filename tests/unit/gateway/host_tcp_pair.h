@@ -1,7 +1,7 @@
 /* host_tcp_pair.h - two ends of a TCP connection over the loopback: ours as host_tcp in a real loop, or bare; the peer's as a descriptor.
  *
  * Nothing here waits for time to pass: await_*() poll a condition with a limit of 20 s, which only a broken kernel or program meets.
- * Below: gateway/host_tcp.h, dial.h, loop.h.  Above: host_tcp_test.c, host_tcp_kernel_test.h.
+ * Below: gateway/host_tcp.h, dial.h, loop.h.  Above: host_tcp_test.c, host_tcp_calls_test.c.
  */
 #ifndef TESTS_HOST_TCP_PAIR_H
 #define TESTS_HOST_TCP_PAIR_H
@@ -271,6 +271,20 @@ static inline void is_quiet(struct pair *p)
 		turn(p);
 	g_assert_cmpuint(p->events, ==, events);
 	g_assert_cmpuint(loop_turns(p->pool.loop), ==, turns);
+}
+
+/* Adds a case once for each flavour; prefix: "/host_tcp". */
+static inline void add_flavours(const char *prefix, const char *name, GTestDataFunc fn)
+{
+	static const struct flavour flavours[] = {
+		{ "v4", false, false }, { "v6", true, false }, { "v4-copying", false, true }, { "v6-copying", true, true },
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(flavours); i++) {
+		g_autofree char *path = g_strdup_printf("%s/%s/%s", prefix, name, flavours[i].name);
+
+		g_test_add_data_func(path, &flavours[i], fn);
+	}
 }
 
 #endif
