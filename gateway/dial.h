@@ -12,8 +12,8 @@
 
 /* A socket that is connecting or connected, or -errno.  Never blocks. */
 int dial_start(const struct hostsock_origin *origin, const struct endpoint *to);
-/* After the first EPOLLOUT, EPOLLERR or EPOLLHUP: 0 connected, -EINPROGRESS not yet, or -errno. */
-int dial_result(int fd, const struct endpoint *to);
+/* What the first EPOLLOUT, EPOLLERR or EPOLLHUP means: 0 connected, or -errno. */
+int dial_result(int fd, uint32_t events, const struct endpoint *to);
 /* err: positive errno. */
 enum reason dial_reason(int err);
 

@@ -32,9 +32,9 @@ static struct loop *tcp_loop(const struct flow_tcp *f)
 	return f->env->pool->loop;
 }
 
-static void tcp_dialed(struct flow_tcp *f, int64_t now)
+static void tcp_dialed(struct flow_tcp *f, uint32_t events, int64_t now)
 {
-	int err = dial_result(f->watch.fd, &f->to);
+	int err = dial_result(f->watch.fd, events, &f->to);
 
 	loop_timer_set(tcp_loop(f), &f->dial_timer, TIMERQ_NEVER);
 	if (err) {
@@ -52,7 +52,7 @@ static void tcp_event(struct loop_watch *w, uint32_t events, int64_t now)
 
 	if (f->flow.state == FLOW_HELD) {
 		if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-			tcp_dialed(f, now);
+			tcp_dialed(f, events, now);
 		if (f->flow.state != FLOW_OPEN)
 			return;
 	}
@@ -107,8 +107,7 @@ void flow_tcp_gone(struct tcp_conn *c, enum reason why)
 
 	if (f->flow.state == FLOW_HELD) {
 		loop_timer_set(tcp_loop(f), &f->dial_timer, TIMERQ_NEVER);
-		loop_watch_remove(tcp_loop(f), &f->watch);
-		close(f->watch.fd);
+		loop_watch_close(tcp_loop(f), &f->watch);
 	} else {
 		host_tcp_close(&f->up);
 	}

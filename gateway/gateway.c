@@ -217,6 +217,7 @@ static bool gw_make(struct gateway *gw, GMainContext *ctx, GError **err)
 					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT };
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_stack(gw, err))
 		return false;
+	loop_linger(gw->loop);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
 	return true;
 }

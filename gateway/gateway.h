@@ -61,7 +61,8 @@ void gateway_config_net(struct gateway_config *cfg, const struct prefix *net);
 
 struct gateway;
 
-/* Takes ownership of link, also on failure.  ctx: the context whose loop hosts the gateway; a reference is taken.  cfg is copied. */
+/* Takes ownership of link, also on failure.  ctx: the context whose loop hosts the gateway, made for it
+ * (loop_linger()); a reference is taken.  cfg is copied. */
 struct gateway *gateway_new(const struct gateway_config *cfg, struct link *link, GMainContext *ctx, GError **err);
 /* Resets every flow (the guest and the far sides get RST), then frees.  NULL is a no-op. */
 void gateway_free(struct gateway *gw);

@@ -21,13 +21,13 @@
 #define SO_MEMINFO 55
 #endif
 
-_Static_assert((uint32_t)HOST_TCP_EVENTS == (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET), "the header spells the mask out");
+_Static_assert((uint32_t)HOST_TCP_EVENTS == (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET), "the header spells the mask out");
 
 enum {
 	HOST_SCRATCH = 64 << 10,	/* bytes that a fallback peek copies over and over */
 	HOST_SCRATCH_IOV = 1000,	/* below UIO_MAXIOV: offsets of up to 64 MiB */
 	HOST_RAISE_FIRST = 64 << 10,	/* held bytes that make us look at the buffer's size for the first time */
-	HOST_RAISE_MAX = 4 << 20,
+	HOST_RAISE_MAX = 8 << 20,	/* of buffer: half of it holds payload, the rest is the kernel's bookkeeping */
 	HOST_SPACE_SURE = 512 << 10,	/* a lower bound this large needs no system call to be renewed */
 };
 
@@ -89,12 +89,14 @@ static ssize_t host_peek_at(struct host_tcp *h, uint32_t off, const struct iovec
 	ssize_t got;
 	int at = (int)off;
 
-	if (!h->peek_off)
+	if (h->peek_mode == HOST_TCP_PEEK_COPY && off)
 		return host_peek_copying(h, off, iov, n);
-	if (off != h->peek_at) {
-		if (setsockopt(h->fd, SOL_SOCKET, SO_PEEK_OFF, &at, sizeof(at)))
-			return -errno;
-		h->peek_at = off;
+	if (h->peek_mode == HOST_TCP_PEEK_OFF ? off != h->peek_at : off) {
+		if (setsockopt(h->fd, SOL_SOCKET, SO_PEEK_OFF, &at, sizeof(at))) {
+			h->peek_mode = HOST_TCP_PEEK_COPY; /* this kernel, or this family, has it not */
+			return host_peek_copying(h, off, iov, n);
+		}
+		h->peek_mode = HOST_TCP_PEEK_OFF;
 	}
 	got = recvmsg(h->fd, &msg, MSG_PEEK | MSG_DONTWAIT);
 	return got < 0 ? -errno : got;
@@ -144,6 +146,15 @@ static void host_raise(struct host_tcp *h)
 	h->raise_at = (uint32_t)got / 4;
 }
 
+static size_t host_room(const struct iovec *iov, int n)
+{
+	size_t room = 0;
+
+	for (int i = 0; i < n; i++)
+		room += iov[i].iov_len;
+	return room;
+}
+
 static ssize_t host_peek(struct upstream *up, uint32_t off, const struct iovec *iov, int n)
 {
 	struct host_tcp *h = host_of(up);
@@ -161,6 +172,8 @@ static ssize_t host_peek(struct upstream *up, uint32_t off, const struct iovec *
 	if (got < 0)
 		return host_latch(h, (int)got);
 	h->peek_at = off + (uint32_t)got;
+	if (!h->rdhup && !h->urgent && (size_t)got < host_room(iov, n))
+		h->can_read = false; /* emptied: what comes now is a new edge */
 	if (h->peek_at > h->raise_at)
 		host_raise(h);
 	return got;
@@ -249,8 +262,7 @@ void host_tcp_close(struct host_tcp *h)
 {
 	if (h->fd < 0)
 		return;
-	loop_watch_remove(h->pool->loop, h->watch);
-	close(h->fd);
+	loop_watch_close(h->pool->loop, h->watch);
 	h->fd = -1;
 	h->pool->rcvbuf_budget += h->raised;
 	h->raised = 0;
@@ -277,11 +289,8 @@ int host_tcp_prepare(int fd)
 
 void host_tcp_init(struct host_tcp *h, struct host_tcp_pool *pool, int fd, struct loop_watch *watch)
 {
-	int zero = 0;
-
-	*h = (struct host_tcp){ .up.ops = &host_tcp_ops, .pool = pool, .watch = watch, .fd = fd, .can_read = true,
-				.raise_at = HOST_RAISE_FIRST };
-	h->peek_off = !pool->no_peek_off && !setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero));
+	*h = (struct host_tcp){ .up.ops = &host_tcp_ops, .pool = pool, .watch = watch, .fd = fd, .raise_at = HOST_RAISE_FIRST,
+				.peek_mode = pool->no_peek_off ? HOST_TCP_PEEK_COPY : HOST_TCP_PEEK_FRONT };
 }
 
 bool host_tcp_event(struct host_tcp *h, uint32_t events)
@@ -295,6 +304,8 @@ bool host_tcp_event(struct host_tcp *h, uint32_t events)
 	}
 	if (events & (EPOLLRDHUP | EPOLLHUP))
 		h->rdhup = true;
+	if (events & EPOLLPRI)
+		h->urgent = true;
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
 		h->can_read = true;
 	if (events & EPOLLOUT && h->armed) {

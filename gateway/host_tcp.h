@@ -1,7 +1,7 @@
 /* host_tcp.h - the upstream that is a TCP socket of the host.
  *
  * What it is: upstream_ops over one connected stream socket.  Registered once in the epoll set, edge-triggered; that there is something
- * to read is remembered and only -EAGAIN forgets it.
+ * to read is remembered until the socket has been seen empty.
  * What it is not: a dialer (dial.c), an owner of the flow (flow_tcp.c).
  * Facts of Linux it lives with, each with a test in tests/unit/gateway/host_tcp_test.c:
  *   1 peeked bytes that stay unconsumed keep level-triggered EPOLLIN on for ever: hence edge-triggered;
@@ -27,15 +27,23 @@ struct host_tcp_pool {
 	bool no_raise;		/* never raise a receive buffer: tests */
 };
 
+/* How bytes behind the front are reached. */
+enum host_tcp_peek {
+	HOST_TCP_PEEK_FRONT, /* none were needed yet */
+	HOST_TCP_PEEK_OFF,   /* SO_PEEK_OFF is on */
+	HOST_TCP_PEEK_COPY,  /* by copying what stands in front */
+};
+
 struct host_tcp {
 	struct upstream up;
 	struct host_tcp_pool *pool;
 	struct loop_watch *watch; /* the flow's */
 	int fd;			  /* -1 after close or abort */
 	int err;		  /* the first error seen, -errno; 0: none */
-	bool can_read;		/* cleared by -EAGAIN alone */
+	bool can_read;		/* set by an edge; cleared by -EAGAIN, or by a short peek with neither FIN nor urgent mark about */
 	bool rdhup;		/* the far side has sent its FIN: EOF stands behind what is queued */
-	bool peek_off;		/* SO_PEEK_OFF works on this socket */
+	bool urgent;		/* urgent data was seen: a peek may stop short at its mark */
+	uint8_t peek_mode;	/* enum host_tcp_peek */
 	bool armed;		/* an EPOLLOUT edge was asked for and has not come */
 	uint32_t peek_at;	/* where the next sequential peek reads: bytes peeked and not consumed */
 	uint32_t raise_at;	/* raise the receive buffer when peek_at passes this */
@@ -43,11 +51,11 @@ struct host_tcp {
 	uint32_t space_left;	/* a lower bound of what write() takes, bytes */
 };
 
-enum { HOST_TCP_EVENTS = 0x1 | 0x4 | 0x2000 | (int)(1u << 31) }; /* EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLET */
+enum { HOST_TCP_EVENTS = 0x1 | 0x2 | 0x4 | 0x2000 | (int)(1u << 31) }; /* EPOLLIN, PRI, OUT, RDHUP, ET */
 
 /* Options a socket needs before connect().  0 or -errno. */
 int host_tcp_prepare(int fd);
-/* fd is connected and watch is registered for HOST_TCP_EVENTS; fd becomes h's. */
+/* fd is connected and watch is registered for HOST_TCP_EVENTS; fd becomes h's.  The event that said so goes to host_tcp_event() next. */
 void host_tcp_init(struct host_tcp *h, struct host_tcp_pool *pool, int fd, struct loop_watch *watch);
 /* Takes an epoll report.  True: the socket failed (h->err); else the connection is to be touched. */
 bool host_tcp_event(struct host_tcp *h, uint32_t events);

@@ -27,12 +27,15 @@ enum {
 	TAP_TX = TX_SLOT_IOV * TAP_HEAD_MAX + TAP_FRAME_MAX,
 	TAP_QUEUE_PLAIN = 256, /* of the kernel's 500 frames: what one guest connection may fill without offload */
 	TAP_VNET_LEN = sizeof(struct virtio_net_hdr),
+	TAP_BURST_MAX = 64,
+	TAP_FULL_BEFORE_MORE = 6,
 };
 
 struct link_tap {
 	struct link link;
 	bool vnet;
 	unsigned burst; /* frames that the next rx() tries to read */
+	unsigned full;	/* times in a row that as many were there */
 	uint32_t rx_used;
 	uint32_t tx_head_len, tx_mss; /* of the slot given out */
 	uint8_t rx[TAP_ARENA];
@@ -116,8 +119,8 @@ static int tap_rx_one(struct link_tap *t, struct stack *st, int64_t now)
 	return 1;
 }
 
-/* How many frames come per wake-up changes slowly: reading as many as last time, and twice as many when that emptied nothing, saves most of
- * the read() that finds nothing.  Stopping early is safe, the descriptor is level-triggered. */
+/* How many frames come per wake-up changes slowly: reading as many as last time, and twice as many when that has been too few for a while,
+ * saves most of the read() that finds nothing.  Stopping early is safe, the descriptor is level-triggered. */
 static int tap_rx(struct link *l, struct stack *st, unsigned budget, int64_t now, bool *more)
 {
 	struct link_tap *t = tap_of(l);
@@ -131,11 +134,15 @@ static int tap_rx(struct link *l, struct stack *st, unsigned budget, int64_t now
 			return r;
 		if (!r) {
 			t->burst = n ? n : 1;
+			t->full = 0;
 			return (int)n;
 		}
 		n++;
 	}
-	t->burst = n < 32 ? n * 2 : 64;
+	if (++t->full >= TAP_FULL_BEFORE_MORE && n < TAP_BURST_MAX) {
+		t->burst = n * 2;
+		t->full = 0;
+	}
 	return (int)n;
 }
 

@@ -48,12 +48,19 @@ void loop_free(struct loop *l);
  * link's descriptor cannot be watched; called once, after the turn, and from then on neither link nor st is touched. */
 void loop_drive(struct loop *l, struct link *link, struct stack *st, void (*on_gone)(void *arg, int err), void *arg);
 
+/* The context is the gateway's own: while traffic flows, turn follows turn in our epoll set without GLib's poll() in front of each; a
+ * descriptor of another source, or 20 ms of silence, goes back to GLib.  Timeouts of the context may be 100 ms late.  An idle loop sleeps in GLib. */
+void loop_linger(struct loop *l);
+
 /* Registers fd for events (EPOLLIN and so on, EPOLLET where wanted).  0 or -errno. */
 int loop_watch_add(struct loop *l, struct loop_watch *w, int fd, uint32_t events);
 /* Registers the same mask again, so that an edge-triggered condition that holds now is reported (again).  */
 void loop_watch_rearm(struct loop *l, struct loop_watch *w, uint32_t events);
 /* Takes the watch out; harmless when it is not in.  The caller closes the descriptor afterwards. */
 void loop_watch_remove(struct loop *l, struct loop_watch *w);
+
+/* Takes the watch out and closes its descriptor, which must have no duplicate: closing is what takes it out of the set. */
+void loop_watch_close(struct loop *l, struct loop_watch *w);
 
 /* at: microseconds as loop_now(); TIMERQ_NEVER cancels.  False: no memory (setting a queued timer again cannot fail). */
 bool loop_timer_set(struct loop *l, struct loop_timer *t, int64_t at);

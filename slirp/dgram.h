@@ -7,9 +7,10 @@
 #ifndef SLIRP_DGRAM_H
 #define SLIRP_DGRAM_H
 
-#include "slirp/ip_in.h"
+#include "slirp/payload.h"
+#include "slirp/stack.h"
 
 /* l4: UDP header and payload, lengths and checksum verified. */
-enum reason dgram_in(struct stack *st, const struct tuple *t, const struct ip_payload *l4, int64_t now);
+enum reason dgram_in(struct stack *st, const struct tuple *t, const struct payload *l4, int64_t now);
 
 #endif

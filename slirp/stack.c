@@ -33,6 +33,7 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	st->drops = drops;
 	list_init(&st->touched);
 	list_init(&st->stalled);
+	list_init(&st->stalled_sent);
 	timerq_init(&st->timers);
 	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait);
 	if (!htab_init(&st->conns)) {
@@ -126,7 +127,10 @@ bool stack_pending(const struct stack *st)
 
 void stack_link_ready(struct stack *st)
 {
+	/* first those that got nothing, then those that did */
+	list_splice_tail(&st->stalled, &st->touched);
 	list_splice_tail(&st->touched, &st->stalled);
+	list_splice_tail(&st->touched, &st->stalled_sent);
 }
 
 void stack_stats(const struct stack *st, struct stack_stats *ret)

@@ -23,7 +23,8 @@ struct stack {
 	struct timerq timers; /* struct tcp_conn.timer */
 	struct tcp_tw tw;
 	struct list touched; /* connections that want a try at the next flush, in order of touch */
-	struct list stalled; /* connections that met a full link, in order */
+	struct list stalled; /* connections that met a full link before they could send, in order */
+	struct list stalled_sent; /* those that met it after they had sent something */
 	struct tcp_rx_pool rx;
 	uint16_t ip_id;
 };

@@ -14,8 +14,8 @@
 
 /* X(name, unit, default, min, max, why) */
 #define STACK_TUNABLES(X)                                                                                                        \
-	X(delayed_ack, US, 5 * STACK_MS, 0, 500 * STACK_MS,                                                                      \
-	  "wait for data to carry an ACK (RFC 9293 3.8.6.3: below 500 ms); short, because a guest's Nagle waits for it")         \
+	X(delayed_ack, US, 20 * STACK_MS, 0, 500 * STACK_MS,                                                                      \
+	  "wait for data to carry an ACK (RFC 9293 3.8.6.3: below 500 ms); short: a guest's Nagle waits for it; 0: at once")         \
 	X(rto_min, US, 200 * STACK_MS, 10 * STACK_MS, 1 * STACK_S,                                                               \
 	  "least retransmission timeout; below RFC 6298's 1 s because the link has no distance")                                 \
 	X(rto_max, US, 60 * STACK_S, 1 * STACK_S, 120 * STACK_S, "RFC 6298 2.5: at least 60 s")                                  \
@@ -29,7 +29,7 @@
 	X(time_wait, US, 60 * STACK_S, 1 * STACK_S, 240 * STACK_S, "2 MSL with the MSL of 30 s that hosts use today")            \
 	X(time_wait_max, COUNT, 65536, 16, 1 << 20, "entries of 64 bytes; the oldest goes first")                                \
 	X(max_window, BYTES, 4 << 20, 65535, 8 << 20, "most that is advertised to the guest; window scale 7 carries 8 MiB")      \
-	X(max_flight, BYTES, 4 << 20, 65535, 1 << 30, "most that one connection has unacknowledged toward the guest")            \
+	X(max_flight, BYTES, 8 << 20, 65535, 1 << 30, "most that one connection has unacknowledged toward the guest")            \
 	X(flush_budget, BYTES, 256 << 10, 1 << 10, 16 << 20, "payload one connection sends per turn before others get theirs")
 
 struct stack_tunables {

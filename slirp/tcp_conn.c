@@ -2,7 +2,7 @@
 #include "slirp/tcp_conn.h"
 
 #include "slirp/stack_state.h"
-#include "slirp/tcp_out.h"
+#include "slirp/tcp_bare.h"
 #include "slirp/tcp_state.h"
 
 const char *tcp_conn_state_name(enum tcp_state s)
@@ -41,10 +41,10 @@ void tcp_conn_touch(struct tcp_conn *c)
 	list_push_tail(&c->st->touched, &c->touched);
 }
 
-void tcp_conn_stall(struct tcp_conn *c)
+void tcp_conn_stall(struct tcp_conn *c, bool sent)
 {
 	list_unlink(&c->touched);
-	list_push_tail(&c->st->stalled, &c->touched);
+	list_push_tail(sent ? &c->st->stalled_sent : &c->st->stalled, &c->touched);
 }
 
 void tcp_conn_gone(struct tcp_conn *c, enum reason why)
@@ -60,7 +60,7 @@ void tcp_conn_gone(struct tcp_conn *c, enum reason why)
 
 void tcp_conn_reset(struct tcp_conn *c, enum reason why, int64_t now)
 {
-	tcp_out_reset(c, now);
+	tcp_bare_reset(c);
 	tcp_conn_gone(c, why);
 }
 

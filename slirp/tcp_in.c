@@ -7,12 +7,10 @@
 
 #include "slirp/stack_state.h"
 #include "slirp/tcp_open.h"
-#include "slirp/tcp_out.h"
+#include "slirp/tcp_bare.h"
 #include "slirp/tcp_sack.h"
 #include "slirp/tcp_state.h"
 #include "slirp/tcp_timer.h"
-
-enum { IN_PIECES = 20 };
 
 /* Sequence numbers that a segment occupies. */
 static uint32_t in_seg_span(const struct tcp_seg *seg)
@@ -35,9 +33,9 @@ static enum reason in_stray(struct stack *st, const struct tuple *t, const struc
 	if (seg->flags & TCP_RST)
 		return R_TCP_RST_NO_CONN;
 	if (seg->flags & TCP_ACK)
-		tcp_out_bare(st, t, seg->ack, 0, TCP_RST);
+		tcp_bare_segment(st, t, seg->ack, 0, TCP_RST);
 	else
-		tcp_out_bare(st, t, 0, seg->seq + in_seg_span(seg), TCP_RST | TCP_ACK);
+		tcp_bare_segment(st, t, 0, seg->seq + in_seg_span(seg), TCP_RST | TCP_ACK);
 	return R_TCP_NO_CONN;
 }
 
@@ -53,7 +51,7 @@ static enum reason in_time_wait(struct stack *st, struct tcp_tw_entry *e, const 
 {
 	if (seg->flags & TCP_RST)
 		return R_TCP_RST_NO_CONN; /* RFC 1337 */
-	tcp_out_bare(st, &e->tuple, e->snd_nxt, e->rcv_nxt, TCP_ACK);
+	tcp_bare_segment(st, &e->tuple, e->snd_nxt, e->rcv_nxt, TCP_ACK);
 	return seg->flags & TCP_SYN ? R_TCP_SYN_IN_WINDOW : R_ACCEPTED;
 }
 
@@ -101,8 +99,8 @@ static enum reason in_rst(struct tcp_conn *c, const struct tcp_seg *seg)
 		tcp_conn_gone(c, R_GUEST_RESET);
 		return R_ACCEPTED;
 	}
-	if (seq_lt(c->rcv_nxt, seg->seq) && seq_le(seg->seq, c->rcv_adv))
-		c->ack_now = true;
+	if (seq_lt(c->rcv_nxt, seg->seq) && seq_le(seg->seq, tcp_rcv_edge(c)))
+		return in_ack_and(c, R_TCP_RST_WINDOW);
 	return R_TCP_RST_WINDOW;
 }
 
@@ -126,17 +124,19 @@ static enum reason in_sequence(struct tcp_conn *c, const struct tcp_seg *seg)
 		if (seq_le(seg->seq, c->ack_sent))
 			c->ts_recent = seg->tsval;
 	}
-	if (seq_lt(end, c->ack_sent) || seq_lt(c->rcv_adv, seg->seq))
+	if (seq_lt(end, c->ack_sent) || seq_lt(tcp_rcv_edge(c), seg->seq))
 		return in_ack_and(c, R_TCP_WINDOW);
 	return R_ACCEPTED;
 }
 
 /* ------------------------------------------------------------------ ACK */
 
-static void in_window(struct tcp_conn *c, const struct tcp_seg *seg)
+static void in_window(struct tcp_conn *c, const struct tcp_seg *seg, int64_t now)
 {
 	if (!seq_lt(c->snd_wl1, seg->seq) && !(c->snd_wl1 == seg->seq && seq_le(c->snd_wl2, seg->ack)))
 		return;
+	if (!c->snd_wnd && seg->window)
+		tcp_timer_window_open(c, now);
 	c->snd_wnd = seg->window << c->snd_wscale;
 	c->snd_wl1 = seg->seq;
 	c->snd_wl2 = seg->ack;
@@ -170,7 +170,8 @@ static void in_ack_new(struct tcp_conn *c, uint32_t ack, int64_t now)
 
 static bool in_is_dup_ack(const struct tcp_conn *c, const struct tcp_seg *seg, uint32_t window_before)
 {
-	return seg->ack == c->snd_una && !seg->len && !(seg->flags & TCP_FIN) && tcp_flight(c) && c->snd_wnd == window_before;
+	/* an answer to a window probe is none */
+	return seg->ack == c->snd_una && !seg->len && !(seg->flags & TCP_FIN) && tcp_flight(c) && c->snd_wnd && c->snd_wnd == window_before;
 }
 
 static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t now)
@@ -179,7 +180,7 @@ static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t
 
 	if (c->state == TCP_SYN_RECEIVED) {
 		if (!seq_lt(c->snd_una, seg->ack) || seq_lt(c->snd_max, seg->ack)) {
-			tcp_out_bare(c->st, &c->tuple, seg->ack, 0, TCP_RST);
+			tcp_bare_segment(c->st, &c->tuple, seg->ack, 0, TCP_RST);
 			return R_TCP_ACK_FUTURE;
 		}
 		tcp_conn_enter(c, TCP_ESTABLISHED);
@@ -188,7 +189,7 @@ static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t
 	}
 	if (seq_lt(c->snd_max, seg->ack))
 		return in_ack_and(c, R_TCP_ACK_FUTURE);
-	in_window(c, seg);
+	in_window(c, seg, now);
 	if (c->sack_ok && seg->n_sack)
 		tcp_sack_take(c, seg);
 	if (seq_lt(c->snd_una, seg->ack))
@@ -202,11 +203,11 @@ static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t
 /* ------------------------------------------------------------------ text, FIN */
 
 /* Queues the bytes [skip, skip + len) of the payload for the flush. */
-static enum reason in_queue(struct tcp_conn *c, const struct ip_payload *payload, uint32_t skip, uint32_t len)
+static enum reason in_queue(struct tcp_conn *c, const struct payload *payload, uint32_t skip, uint32_t len)
 {
 	struct tcp_rx_pool *pool = &c->st->rx;
-	struct iovec iov[IN_PIECES];
-	int n = ip_in_pieces(payload, skip, len, iov, IN_PIECES);
+	struct iovec iov[PAYLOAD_PIECES];
+	int n = payload_pieces(payload, skip, len, iov, PAYLOAD_PIECES);
 
 	if (n < 0 || pool->used + (uint32_t)n > TCP_RX_POOL)
 		return in_ack_and(c, R_TURN_FULL);
@@ -225,9 +226,9 @@ static enum reason in_queue(struct tcp_conn *c, const struct ip_payload *payload
 	return R_ACCEPTED;
 }
 
-static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const struct ip_payload *payload, uint16_t gso_size)
+static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const struct payload *payload, uint16_t gso_size)
 {
-	uint32_t next = tcp_rcv_next(c), skip = next - seg->seq, len = seg->len, room = c->rcv_adv - next;
+	uint32_t next = tcp_rcv_next(c), skip = next - seg->seq, len = seg->len, edge = tcp_rcv_edge(c);
 	enum reason r;
 
 	if (tcp_guest_done(c) || c->rx_fin)
@@ -237,11 +238,11 @@ static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const 
 	if (skip >= len)
 		return in_ack_and(c, R_ACCEPTED); /* all of it has come before */
 	len -= skip;
-	if (seq_lt(c->rcv_adv, next + len)) {
+	if (seq_lt(edge, next + len)) {
 		c->ack_now = true;
-		if (!seq_lt(next, c->rcv_adv))
+		if (!seq_lt(next, edge))
 			return in_ack_and(c, R_TCP_WINDOW);
-		len = room;
+		len = edge - next;
 	}
 	r = in_queue(c, payload, skip, len);
 	if (r)
@@ -266,7 +267,7 @@ static void in_fin(struct tcp_conn *c, const struct tcp_seg *seg)
 
 /* ------------------------------------------------------------------ the order */
 
-enum reason tcp_in_segment(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, const struct ip_payload *payload,
+enum reason tcp_in_segment(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, const struct payload *payload,
 			   uint16_t gso_size, int64_t now)
 {
 	struct tcp_conn *c = tcp_conn_find(st, t);

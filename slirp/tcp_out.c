@@ -7,6 +7,7 @@
 
 #include "slirp/ip_out.h"
 #include "slirp/stack_state.h"
+#include "slirp/tcp_bare.h"
 #include "slirp/tcp_sack.h"
 #include "slirp/tcp_state.h"
 #include "slirp/tcp_timer.h"
@@ -33,50 +34,9 @@ static enum reason out_failure(int err)
 	return err == ECONNRESET || err == EPIPE ? R_HOST_RESET : R_HOST_ERROR;
 }
 
-/* ------------------------------------------------------------------ headers */
-
 static bool out_v6(const struct tcp_conn *c)
 {
 	return !addr_is_v4(&c->tuple.guest.addr);
-}
-
-/* Ethernet, IP and TCP header of seg with len payload bytes; returns the frame's metadata. */
-static struct frame_meta out_head(struct stack *st, const struct tuple *t, uint8_t *p, const struct tcp_seg *seg, uint32_t len)
-{
-	bool v6 = !addr_is_v4(&t->guest.addr);
-	uint32_t tcp_len = l4_wire_tcp_len(seg);
-	struct ip ip = { .v6 = v6, .src = t->far.addr, .dst = t->guest.addr, .proto = IP_PROTO_TCP, .hop_limit = IP_HOP_LIMIT,
-			 .dont_fragment = true, .payload_len = tcp_len + len };
-	uint16_t l4_off = (uint16_t)(ETH_HDR_LEN + ip_wire_hdr_len(v6));
-
-	ip_out_head(st, p, &ip);
-	l4_wire_tcp_put(p + l4_off, seg);
-	return (struct frame_meta){ .l3_off = ETH_HDR_LEN, .l4_off = l4_off, .head_len = (uint16_t)(l4_off + tcp_len),
-				    .proto = IP_PROTO_TCP, .v6 = v6 };
-}
-
-static uint32_t out_head_len(const struct tuple *t, const struct tcp_seg *seg)
-{
-	return ETH_HDR_LEN + ip_wire_hdr_len(!addr_is_v4(&t->guest.addr)) + l4_wire_tcp_len(seg);
-}
-
-static bool out_send_bare(struct stack *st, const struct tuple *t, const struct tcp_seg *seg)
-{
-	struct frame_meta meta;
-	struct tx_slot slot;
-
-	if (!ip_out_slot(st, &slot, out_head_len(t, seg), 0, 0))
-		return false;
-	meta = out_head(st, t, slot.head, seg, 0);
-	ip_out_put(st, &slot, &meta, 0);
-	return true;
-}
-
-void tcp_out_bare(struct stack *st, const struct tuple *t, uint32_t seq, uint32_t ack, uint8_t flags)
-{
-	struct tcp_seg seg = { .sport = t->far.port, .dport = t->guest.port, .seq = seq, .ack = ack, .flags = flags };
-
-	out_send_bare(st, t, &seg);
 }
 
 /* ------------------------------------------------------------------ window and acknowledgement */
@@ -97,16 +57,13 @@ static uint32_t out_room(struct tcp_conn *c)
 	return room;
 }
 
-/* The window field; moves rcv_adv to the right if there is room, never to the left. */
+/* The window field, rounded up to its scale; moves rcv_adv to the right if there is room, never to the left. */
 static uint32_t out_window(struct tcp_conn *c)
 {
-	uint32_t edge = seq_max(c->rcv_adv, c->rcv_nxt + out_room(c));
-	uint32_t scale = c->rcv_wscale, win = (edge - c->rcv_nxt + (1u << scale) - 1) >> scale;
+	uint32_t scale = c->rcv_wscale, most = 65535u << scale, edge = c->rcv_nxt + out_room(c);
 
-	if (win > 65535)
-		win = 65535;
-	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + (win << scale));
-	return win;
+	c->rcv_adv = seq_max(c->rcv_adv, seq_min(edge, c->rcv_nxt + most));
+	return (c->rcv_adv - c->rcv_nxt + (1u << scale) - 1) >> scale;
 }
 
 /* Fields that every segment of a synchronized connection has. */
@@ -128,7 +85,7 @@ static struct tcp_seg out_seg(struct tcp_conn *c, uint32_t seq, uint8_t flags, i
 static void out_acked(struct tcp_conn *c)
 {
 	c->ack_sent = c->rcv_nxt;
-	c->ack_now = c->ack_later = false;
+	c->ack_now = false;
 	c->ack_at = TIMERQ_NEVER;
 }
 
@@ -136,7 +93,7 @@ static bool out_ack(struct tcp_conn *c, uint32_t seq, int64_t now)
 {
 	struct tcp_seg seg = out_seg(c, seq, 0, now);
 
-	if (!out_send_bare(c->st, &c->tuple, &seg))
+	if (!tcp_bare_send(c->st, &c->tuple, &seg))
 		return false;
 	c->st->stats.acks_sent++;
 	out_acked(c);
@@ -150,7 +107,7 @@ static void out_judge_ack(struct tcp_conn *c, int64_t now)
 
 	if (c->ack_now)
 		return;
-	if (unacked >= 2u * c->rcv_mss) {
+	if (unacked >= 2u * c->rcv_mss || (unacked && !c->st->cfg.tune.delayed_ack)) {
 		c->ack_now = true;
 	} else if (!tcp_guest_done(c) && (c->short_write || left < 2u * c->rcv_mss)) {
 		uint32_t room = out_room(c);
@@ -161,16 +118,6 @@ static void out_judge_ack(struct tcp_conn *c, int64_t now)
 		c->short_write = false;
 	else if (unacked && c->ack_at == TIMERQ_NEVER)
 		c->ack_at = now + c->st->cfg.tune.delayed_ack;
-}
-
-void tcp_out_reset(struct tcp_conn *c, int64_t now)
-{
-	if (c->state == TCP_HELD) {
-		tcp_out_bare(c->st, &c->tuple, 0, c->irs + 1, TCP_RST | TCP_ACK);
-		return;
-	}
-	(void)now;
-	tcp_out_bare(c->st, &c->tuple, c->snd_max, c->rcv_nxt, TCP_RST | TCP_ACK);
 }
 
 /* ------------------------------------------------------------------ toward the host */
@@ -212,8 +159,7 @@ static void out_guest_fin(struct tcp_conn *c)
 {
 	c->rx_fin = false;
 	c->rcv_nxt++;
-	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt);
-	c->ack_now = true;
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt); /* the ACK may wait: the far side's answer or FIN is likely to carry it */
 	tcp_conn_enter(c, c->state == TCP_ESTABLISHED ? TCP_CLOSE_WAIT : TCP_CLOSING);
 	c->up->ops->shutdown(c->up);
 }
@@ -247,11 +193,11 @@ static bool out_write(struct tcp_conn *c, int64_t now)
 
 /* ------------------------------------------------------------------ toward the guest */
 
-/* Sends up to len bytes that stand at seq.  *ret_sent: bytes that left. */
-static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, int64_t now, uint32_t *ret_sent)
+/* Sends up to len bytes that stand at seq; tail: only if they are all that there is.  *ret_sent: bytes that left. */
+static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, bool tail, int64_t now, uint32_t *ret_sent)
 {
 	struct tcp_seg seg = { .has_ts = c->ts_ok };
-	uint32_t head_len = out_head_len(&c->tuple, &seg);
+	uint32_t head_len = tcp_bare_head_len(&c->tuple, &seg);
 	uint32_t max = OUT_IP_MAX - (head_len - ETH_HDR_LEN); /* never below one segment: the MTU is smaller than OUT_IP_MAX */
 	struct frame_meta meta;
 	struct tx_slot slot;
@@ -260,12 +206,10 @@ static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, 
 	*ret_sent = 0;
 	if (len > max)
 		len = max - max % c->mss;
-	if (!ip_out_slot(c->st, &slot, head_len, len, c->mss)) {
-		tcp_conn_stall(c);
+	if (!ip_out_slot(c->st, &slot, head_len, len, c->mss))
 		return OUT_FULL;
-	}
 	n = c->up->ops->peek(c->up, seq - c->snd_una, slot.pl, slot.n_pl);
-	if (n == -EAGAIN)
+	if (n == -EAGAIN || (tail && n == (ssize_t)slot.room))
 		return OUT_NOTHING;
 	if (n < 0) {
 		tcp_conn_reset(c, out_failure((int)-n), now);
@@ -274,7 +218,7 @@ static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, 
 	if (!n)
 		return OUT_EOF;
 	seg = out_seg(c, seq, (uint32_t)n < slot.room ? TCP_PSH : 0, now);
-	meta = out_head(c->st, &c->tuple, slot.head, &seg, (uint32_t)n);
+	meta = tcp_bare_head(c->st, &c->tuple, slot.head, &seg, (uint32_t)n);
 	meta.mss = (uint32_t)n > c->mss ? c->mss : 0;
 	ip_out_put(c->st, &slot, &meta, (uint32_t)n);
 	out_acked(c);
@@ -311,10 +255,8 @@ static enum out_result out_fin(struct tcp_conn *c, int64_t now)
 {
 	struct tcp_seg seg = out_seg(c, c->snd_nxt, TCP_FIN, now);
 
-	if (!out_send_bare(c->st, &c->tuple, &seg)) {
-		tcp_conn_stall(c);
+	if (!tcp_bare_send(c->st, &c->tuple, &seg))
 		return OUT_FULL;
-	}
 	out_acked(c);
 	out_advance(c, 1, now);
 	if (!c->fin_sent) {
@@ -324,17 +266,26 @@ static enum out_result out_fin(struct tcp_conn *c, int64_t now)
 	return OUT_NOTHING;
 }
 
-/* The window is shut with nothing in flight: is there something that waits behind it? */
-static void out_closed_window(struct tcp_conn *c, int64_t now)
+/* The window is shut with nothing in flight: is there something that waits behind it?  A FIN alone need not wait. */
+static enum out_result out_closed_window(struct tcp_conn *c, int64_t now)
 {
 	uint8_t byte;
 	struct iovec iov = { &byte, 1 };
+	ssize_t n;
 
-	if (c->snd_nxt == c->snd_una && !c->persist && c->up->ops->peek(c->up, 0, &iov, 1) != -EAGAIN)
+	if (c->snd_nxt != c->snd_una || c->persist)
+		return OUT_NOTHING;
+	n = c->up->ops->peek(c->up, 0, &iov, 1);
+	if (n > 0)
 		tcp_timer_persist(c, now);
+	if (n >= 0 || n == -EAGAIN)
+		return n ? OUT_NOTHING : OUT_EOF;
+	tcp_conn_reset(c, out_failure((int)-n), now);
+	return OUT_GONE;
 }
 
-/* Silly window avoidance, RFC 9293 3.8.6.2.1: part of a segment waits while something is in flight that will bring an ACK. */
+/* Silly window avoidance, RFC 9293 3.8.6.2.1: part of a segment waits while something is in flight that will bring an ACK, unless it is
+ * all that there is. */
 static bool out_is_sliver(const struct tcp_conn *c, uint32_t usable)
 {
 	return usable < c->mss && usable < c->max_snd_wnd / 2 && c->snd_nxt != c->snd_una;
@@ -346,22 +297,17 @@ static enum out_result out_new(struct tcp_conn *c, int64_t now)
 	uint32_t budget = (uint32_t)c->st->cfg.tune.flush_budget;
 
 	while (!(c->fin_sent && c->snd_nxt == c->snd_max)) {
-		uint32_t usable = out_usable(c), sent;
+		uint32_t usable = out_usable(c), sent = 0;
+		bool sliver = out_is_sliver(c, usable);
 		enum out_result r;
 
-		if (!usable) {
-			out_closed_window(c, now);
-			return OUT_NOTHING;
-		}
-		if (out_is_sliver(c, usable))
-			return OUT_NOTHING;
 		if (!budget)
 			return OUT_SENT; /* more next turn */
 		if (usable > budget)
 			usable = budget > c->mss ? budget : c->mss;
 		if (usable > c->mss)
 			usable -= usable % c->mss;
-		r = out_data(c, c->snd_nxt, usable, now, &sent);
+		r = usable ? out_data(c, c->snd_nxt, usable, sliver, now, &sent) : out_closed_window(c, now);
 		if (r == OUT_EOF)
 			return out_fin(c, now);
 		if (r != OUT_SENT)
@@ -381,7 +327,7 @@ static enum out_result out_holes(struct tcp_conn *c, int64_t now)
 	while (tcp_sack_hole(c, &start, &len)) {
 		if (len > c->rtx_credit && len > c->mss)
 			len = c->rtx_credit > c->mss ? c->rtx_credit : c->mss;
-		r = out_data(c, start, len, now, &sent);
+		r = out_data(c, start, len, false, now, &sent);
 		if (r == OUT_EOF && c->fin_sent && start == c->snd_max - 1) { /* the hole is the FIN */
 			c->snd_nxt = start;
 			return out_fin(c, now);
@@ -403,7 +349,7 @@ static enum out_result out_probe(struct tcp_conn *c, int64_t now)
 	c->probe_now = false;
 	if (c->rto_at == TIMERQ_NEVER || c->fin_sent) /* keepalive */
 		return out_ack(c, c->snd_una - 1, now) ? OUT_NOTHING : OUT_FULL;
-	r = out_data(c, c->snd_una, 1, now, &sent);
+	r = out_data(c, c->snd_una, 1, false, now, &sent);
 	if (r == OUT_EOF)
 		return out_fin(c, now);
 	if (r == OUT_SENT && c->snd_nxt == c->snd_una) {
@@ -415,7 +361,7 @@ static enum out_result out_probe(struct tcp_conn *c, int64_t now)
 
 /* ------------------------------------------------------------------ the turn */
 
-static bool out_syn_ack(struct tcp_conn *c, int64_t now)
+static void out_syn_ack(struct tcp_conn *c, int64_t now)
 {
 	const struct stack_config *cfg = &c->st->cfg;
 	uint32_t room = out_room(c);
@@ -426,16 +372,15 @@ static bool out_syn_ack(struct tcp_conn *c, int64_t now)
 	seg.mss = (uint16_t)(cfg->link.mtu - ip_wire_hdr_len(out_v6(c)) - TCP_HDR_LEN);
 	seg.tsval = (uint32_t)(now / 1000) + c->ts_offset;
 	seg.window = room < 65535 ? room : 65535; /* never scaled in a SYN, RFC 7323 2.2 */
-	if (!out_send_bare(c->st, &c->tuple, &seg)) {
-		tcp_conn_stall(c);
-		return false;
+	if (!tcp_bare_send(c->st, &c->tuple, &seg)) {
+		tcp_conn_stall(c, false);
+		return;
 	}
 	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + seg.window);
 	c->rtx_now = false;
 	out_acked(c);
 	c->snd_nxt = c->iss;
 	out_advance(c, 1, now);
-	return true;
 }
 
 static enum out_result out_payload(struct tcp_conn *c, int64_t now)
@@ -447,7 +392,6 @@ static enum out_result out_payload(struct tcp_conn *c, int64_t now)
 		if (r != OUT_NOTHING)
 			return r;
 	}
-	c->rtx_now = false;
 	r = out_holes(c, now);
 	return r == OUT_NOTHING ? out_new(c, now) : r;
 }
@@ -470,6 +414,7 @@ static bool out_finished(struct tcp_conn *c, int64_t now)
 
 void tcp_out_flush(struct tcp_conn *c, int64_t now)
 {
+	uint64_t frames = c->st->stats.tx_frames;
 	enum out_result r;
 
 	if (c->state == TCP_SYN_RECEIVED) {
@@ -488,7 +433,7 @@ void tcp_out_flush(struct tcp_conn *c, int64_t now)
 	if (c->ack_now && !out_ack(c, c->snd_nxt, now))
 		r = OUT_FULL;
 	if (r == OUT_FULL)
-		tcp_conn_stall(c);
+		tcp_conn_stall(c, c->st->stats.tx_frames != frames);
 	else if (out_finished(c, now))
 		return;
 	else if (r == OUT_SENT)

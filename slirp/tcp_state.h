@@ -10,8 +10,8 @@
 
 /* The only function that changes c->state. */
 void tcp_conn_enter(struct tcp_conn *c, enum tcp_state s);
-/* The link is full: c waits, in order, for stack_link_ready(). */
-void tcp_conn_stall(struct tcp_conn *c);
+/* The link is full: c waits for stack_link_ready(), behind those that have sent nothing this turn if it has. */
+void tcp_conn_stall(struct tcp_conn *c, bool sent);
 /* Takes c out of every table and gives it back to the host. */
 void tcp_conn_gone(struct tcp_conn *c, enum reason why);
 
@@ -36,6 +36,12 @@ static inline bool tcp_half_closed(const struct tcp_conn *c)
 static inline uint32_t tcp_rcv_next(const struct tcp_conn *c)
 {
 	return c->rcv_nxt + c->rx_len + (c->rx_fin ? 1 : 0);
+}
+
+/* The right edge as the guest may read it: the window field is rounded up to its scale. */
+static inline uint32_t tcp_rcv_edge(const struct tcp_conn *c)
+{
+	return c->rcv_adv + (1u << c->rcv_wscale) - 1;
 }
 
 #endif

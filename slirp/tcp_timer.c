@@ -107,6 +107,16 @@ void tcp_timer_persist(struct tcp_conn *c, int64_t now)
 	c->rto_at = now + timer_rto(c);
 }
 
+void tcp_timer_window_open(struct tcp_conn *c, int64_t now)
+{
+	if (!c->persist)
+		return;
+	c->persist = false;
+	c->backoff = 0;
+	c->snd_nxt = c->snd_una;
+	c->rto_at = tcp_flight(c) ? now + timer_rto(c) : TIMERQ_NEVER;
+}
+
 /* The retransmission timer has fired: RFC 6298 5.4 to 5.7; with a closed window it is the probe of RFC 9293 3.8.6.1. */
 static void timer_on_rto(struct tcp_conn *c, int64_t now)
 {

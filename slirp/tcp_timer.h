@@ -24,6 +24,8 @@ void tcp_timer_expire(struct tcp_conn *c, int64_t now);
 void tcp_timer_acked(struct tcp_conn *c, int64_t now);
 /* Something that wants an acknowledgement is leaving; new_end: sequence number behind it, fresh: sent for the first time. */
 void tcp_timer_sent(struct tcp_conn *c, uint32_t new_end, bool fresh, int64_t now);
+/* A closed window has opened: whatever a probe has put behind it goes again, at once. */
+void tcp_timer_window_open(struct tcp_conn *c, int64_t now);
 /* Nothing is in flight and the window holds data back. */
 void tcp_timer_persist(struct tcp_conn *c, int64_t now);
 

@@ -24,8 +24,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
-from lab import (UNSHARE, Failed, Lab, descriptors, machine_speed,  # noqa: E402
-                 status_sum)
+from lab import (UNSHARE, Failed, Lab, descriptors,  # noqa: E402
+                 machine_speed, status_sum)
 import stacks  # noqa: E402
 from stacks import OURS, PEERS  # noqa: E402
 
@@ -43,10 +43,10 @@ IDLE_RUNS = 3           # at most: this row is long
 
 def measure_stream(lab, guest, row, seconds):
     """Rate at the receiving end and CPU time, between two marks."""
-    server, port = lab.server(LOAD_CPU)
+    server, port = lab.server(guest.load_cpu)
     client = None
     try:
-        client = lab.client(guest, LOAD_CPU, port, row["family"], row["dir"],
+        client = lab.client(guest, guest.load_cpu, port, row["family"], row["dir"],
                             row["streams"])
         client.json(10, "streams did not open")
         receiver = server if row["dir"] == "tx" else client
@@ -325,7 +325,8 @@ class Judge:
 def one_trial(lab, row, name, options):
     def start():
         guests.append(stacks.start(lab, name, row["mtu"], row["family"],
-                                   options, row.get("delay_us")))
+                                   options, row.get("delay_us"),
+                                   row["kind"] != "stream" or not options.no_pin))
         return guests[-1]
 
     guests = []
@@ -439,7 +440,7 @@ def select_stacks(options):
 
 def write_json(path, results, options):
     doc = {"kernel": platform.release(), "runs": options.runs,
-           "seconds": options.seconds, "rows": results}
+           "seconds": options.seconds, "cc": options.cc, "rows": results}
     with open(path, "w") as f:
         json.dump(doc, f, indent=1)
         f.write("\n")
@@ -507,6 +508,10 @@ def parse_options():
                    help="default: slirpgate in the build directory")
     p.add_argument("--slirpgate-args", default="", metavar="ARGS",
                    help="further options for slirpgate run")
+    p.add_argument("--cc", default="cubic", metavar="NAME",
+                   help="congestion control on both sides (default: cubic)")
+    p.add_argument("--no-pin", action="store_true",
+                   help="streams: let the kernel place stack and load")
     p.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = p.parse_args()
     options.build = os.path.abspath(options.build)
@@ -525,14 +530,12 @@ def main():
                   + sys.argv[1:])
     if len(os.sched_getaffinity(0)) < 2:
         print("note: fewer than two CPUs, the figures will say little")
-    lab = Lab(options.build)
+    lab = Lab(options.build, options.cc)
     try:
         run_all(lab, options)
     except KeyboardInterrupt:
         print("\nbench: interrupted", file=sys.stderr)
         return 130
-    finally:
-        lab.close()
     return 0
 
 

@@ -13,6 +13,7 @@ import os
 import resource
 import select
 import signal
+import statistics
 import subprocess
 import tempfile
 import time
@@ -35,11 +36,11 @@ ip -6 route add default via 2001:db8::1
 # A namespace may not choose every congestion control as its default, but a
 # route may: this reaches the sockets of the stacks too.
 HOST_CC = """
+ip route replace local 127.0.0.0/8 dev lo table local congctl {cc}
 ip route del local 127.0.0.1 dev lo table local
-ip route add local 127.0.0.1 dev lo table local src 127.0.0.1 congctl cubic
-ip route replace local 127.0.0.0/8 dev lo table local congctl cubic
+ip route add local 127.0.0.1 dev lo table local src 127.0.0.1 congctl {cc}
 ip -6 route del local ::1 dev lo table local
-ip -6 route add local ::1 dev lo table local metric 1 congctl cubic
+ip -6 route add local ::1 dev lo table local metric 1 congctl {cc}
 """
 
 # Buffer limits are those of a plain kernel, whatever this machine is tuned to.
@@ -153,37 +154,21 @@ class Proc:
 class Lab:
     """The host side, and the tools to reach into guests."""
 
-    def __init__(self, build):
-        # A stack may run its guest as a user who cannot read the build
-        # directory: the load program is put where all can.
-        self.dir = tempfile.mkdtemp(prefix="bench-")
-        os.chmod(self.dir, 0o755)
-        self.build = build
-        for name in ("bench-traffic", "bench-limit", "bench-delay"):
-            source = find_program(build, name)
-            with open(source, "rb") as f, \
-                    open(f"{self.dir}/{name}", "wb") as t:
-                t.write(f.read())
-            os.chmod(f"{self.dir}/{name}", 0o755)
-        self.traffic = f"{self.dir}/bench-traffic"
-        self.limit = f"{self.dir}/bench-limit"
-        self.delay = f"{self.dir}/bench-delay"
+    def __init__(self, build, cc):
+        self.traffic = find_program(build, "bench-traffic")
+        self.limit = find_program(build, "bench-limit")
+        self.delay = find_program(build, "bench-delay")
         self.port = 5300
         self.token = 0
         sh(HOST_SETUP)
         sh(SYSCTLS)
-        self.cc = "cubic"
+        self.cc = cc
         try:
-            sh(HOST_CC)
+            sh(HOST_CC.format(cc=cc))
         except Failed as e:
             with open("/proc/sys/net/ipv4/tcp_congestion_control") as f:
                 self.cc = f.read().strip()
-            print(f"note: cubic is not to be had ({e}), using {self.cc}")
-
-    def close(self):
-        for name in os.listdir(self.dir):
-            os.unlink(f"{self.dir}/{name}")
-        os.rmdir(self.dir)
+            print(f"note: {cc} is not to be had ({e}), using {self.cc}")
 
     def new_token(self):
         self.token += 1
@@ -196,17 +181,18 @@ class Lab:
     def server(self, cpu):
         """A traffic server on the host side, and its port."""
         port = self.new_port()
-        p = Proc([self.traffic, "-c", cpu, "-C", self.cc, "-p", port,
-                  "-k", PORTS, "server"])
+        p = Proc([self.traffic, "-C", self.cc, "-p", port, "-k", PORTS,
+                  "server"], cpu=cpu)
         p.json(5, "server")
         return p, port
 
     def client(self, guest, cpu, port, family, mode, count, seconds=0,
                warmup=0):
-        return Proc([self.traffic, "-N", guest.pid, "-c", cpu, "-C", self.cc,
+        return Proc([self.traffic, "-N", guest.pid, "-C", self.cc,
                      "-h", guest.gateway[family], "-p", port, "-k", PORTS,
                      "-n", count,
-                     "-t", int(seconds * 1000), "-w", int(warmup * 1000), mode])
+                     "-t", int(seconds * 1000), "-w", int(warmup * 1000), mode],
+                    cpu=cpu)
 
     def inside(self, pid, script):
         """Run a shell script in the namespaces of pid."""
@@ -246,18 +232,21 @@ def sh(script, prefix=()):
 
 def machine_speed():
     """Loops per microsecond of the slower of the two CPUs used, right now.
-    On a shared machine this may halve from one minute to the next."""
+    On a shared machine this may halve from one minute to the next.  The median
+    of short samples: being preempted once is not being slow."""
     home = os.sched_getaffinity(0)
-    worst = None
+    speeds = []
     for cpu in sorted(home)[:2]:
         os.sched_setaffinity(0, {cpu})
-        start = time.perf_counter()
-        for _ in range(100000):
-            pass
-        speed = 0.1 / (time.perf_counter() - start)
-        worst = speed if worst is None else min(worst, speed)
+        samples = []
+        for _ in range(9):
+            start = time.perf_counter()
+            for _ in range(20000):
+                pass
+            samples.append(0.02 / (time.perf_counter() - start))
+        speeds.append(statistics.median(samples))
     os.sched_setaffinity(0, home)
-    return worst
+    return min(speeds)
 
 
 # ---- what /proc says ----

@@ -45,6 +45,8 @@ class Guest:
     def __init__(self, lab, name):
         self.lab = lab
         self.name = name
+        self.stack_cpu = STACK_CPU      # None: wherever the kernel likes
+        self.load_cpu = LOAD_CPU
         self.pid = None         # a process in the guest's namespaces
         self.gateway = dict(SLIRP_GATEWAY)
         self.interface = "tap0"
@@ -108,7 +110,7 @@ def run_in_guest(guest, argv):
     """Start a stack that makes the guest's namespaces itself."""
     lab = guest.lab
     token = lab.new_token()
-    guest.stack = Proc(argv + [lab.traffic, "hold", token], cpu=STACK_CPU,
+    guest.stack = Proc(argv + [lab.traffic, "hold", token], cpu=guest.stack_cpu,
                        unprivileged=True)
     while guest.pid is None:
         guest.pid = find_holder(token, 0.2)
@@ -141,7 +143,7 @@ def start_slirp4netns(guest, mtu, options):
         ["slirp4netns", "--configure", f"--mtu={mtu}", "--enable-ipv6",
          "--netns-type=path", f"--userns-path=/proc/{guest.pid}/ns/user",
          f"/proc/{guest.pid}/ns/net", "tap0"],
-        cpu=STACK_CPU, unprivileged=True)
+        cpu=guest.stack_cpu, unprivileged=True)
 
 
 def start_limit(guest, mtu, options, extra=()):
@@ -150,7 +152,7 @@ def start_limit(guest, mtu, options, extra=()):
     guest.pid = holder.pid
     guest.lab.inside(guest.pid, GUEST_SYSCTLS)
     guest.stack = Proc([guest.lab.limit, "-N", guest.pid, "-m", mtu, *extra],
-                       cpu=STACK_CPU)
+                       cpu=guest.stack_cpu)
     if guest.stack.line(5) is None:
         raise Failed(guest.words() or "it did not start")
     guest.lab.inside(guest.pid, TAP_SETUP.format(mtu=mtu))
@@ -207,7 +209,7 @@ def insert_delay(guest, mtu, delay_us):
         lab.inside(far.pid, "ip neigh replace 10.0.2.2 "
                    "lladdr 02:00:00:00:00:01 nud permanent dev eth0")
     wire = Proc([lab.delay, "-N", middle, "-d", delay_us, tap, "vd0"],
-                cpu=LOAD_CPU)
+                cpu=guest.load_cpu)
     guest.others.append(wire)
     guest.wire = wire
     wire.json(5, "delay")
@@ -250,8 +252,10 @@ def missing(name, options):
     return None
 
 
-def start(lab, name, mtu, family, options, delay_us=None):
+def start(lab, name, mtu, family, options, delay_us=None, pin=True):
     guest = Guest(lab, name)
+    if not pin:
+        guest.stack_cpu = guest.load_cpu = None
     guest.deadline = time.monotonic() + 8
     try:
         STARTERS[name](guest, mtu, options)

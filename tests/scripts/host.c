@@ -1,0 +1,305 @@
+/* host.c - the verb "host": what the far side of a connection does, and questions about what was done to it.
+ *
+ * Below: play.h, slirp/tcp_open.h.  Above: play.c.
+ */
+#include "slirp/tcp_open.h"
+#include "tests/scripts/play.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool host_alive(struct play *p, struct conn *c, bool opened)
+{
+	if (!c->flow)
+		return play_fail(p, "the core has no connection for guest port %u", c->port);
+	if (opened != c->accepted)
+		return play_fail(p, "the connection of guest port %u %s", c->port, opened ? "was never accepted" : "is accepted already");
+	return true;
+}
+
+/* ---- the outcome of a dial */
+
+static bool host_connected(struct play *p, struct conn *c)
+{
+	if (!host_alive(p, c, false))
+		return false;
+	c->accepted = true;
+	tcp_open_accept(&c->flow->c, &c->flow->up, p->now);
+	fake_reap(p);
+	return true;
+}
+
+static bool host_refuse(struct play *p, struct conn *c, enum reason why)
+{
+	if (!host_alive(p, c, false))
+		return false;
+	tcp_open_refuse(&c->flow->c, why, p->now);
+	fake_reap(p);
+	return true;
+}
+
+static bool host_refuse_words(struct play *p, struct words *w, struct conn *c)
+{
+	const char *name = words_next(w);
+	enum reason why;
+
+	if (!name || !play_reason(name, &why))
+		return play_fail(p, "no such reason: %s", name ? name : "nothing");
+	return host_refuse(p, c, why);
+}
+
+/* ---- what the far side does */
+
+static bool host_touch(struct play *p, struct conn *c)
+{
+	if (c->flow && c->accepted)
+		tcp_conn_touch(&c->flow->c);
+	return true;
+}
+
+static bool host_sends(struct play *p, struct words *w, struct conn *c)
+{
+	int64_t n;
+
+	if (!words_number(w, &n))
+		return play_fail(p, "host sends NUMBER");
+	c->offered += (uint64_t)n;
+	return host_touch(p, c);
+}
+
+static bool host_space(struct play *p, struct words *w, struct conn *c)
+{
+	int64_t n = PLAY_SPACE;
+
+	if (!words_take(w, "auto") && !words_number(w, &n))
+		return play_fail(p, "host space NUMBER or host space auto");
+	c->space = (uint32_t)n;
+	return host_touch(p, c);
+}
+
+static bool host_errno(const char *name, int *ret)
+{
+	static const struct {
+		const char *name;
+		int value;
+	} list[] = { { "EPIPE", EPIPE }, { "ECONNRESET", ECONNRESET }, { "EIO", EIO }, { "ETIMEDOUT", ETIMEDOUT } };
+
+	for (size_t i = 0; name && i < G_N_ELEMENTS(list); i++)
+		if (!strcmp(list[i].name, name)) {
+			*ret = list[i].value;
+			return true;
+		}
+	return false;
+}
+
+/* "host fails REASON" tells the core; "host fails peek ERRNO" and "host fails write ERRNO" let it find out. */
+static bool host_fails(struct play *p, struct words *w, struct conn *c)
+{
+	enum reason why;
+	const char *name;
+
+	if (words_take(w, "peek"))
+		return host_errno(words_next(w), &c->peek_error) ? host_touch(p, c) : play_fail(p, "no such error");
+	if (words_take(w, "write"))
+		return host_errno(words_next(w), &c->write_error) || play_fail(p, "no such error");
+	name = words_next(w);
+	if (!name || !play_reason(name, &why))
+		return play_fail(p, "no such reason");
+	if (!host_alive(p, c, true))
+		return false;
+	tcp_conn_reset(&c->flow->c, why, p->now);
+	fake_reap(p);
+	return true;
+}
+
+static bool host_reset(struct play *p, struct conn *c)
+{
+	if (!host_alive(p, c, true))
+		return false;
+	tcp_conn_reset(&c->flow->c, R_HOST_RESET, p->now);
+	fake_reap(p);
+	return true;
+}
+
+static bool host_drops(struct play *p, struct words *w, struct conn *c)
+{
+	enum reason why;
+	const char *name = words_next(w);
+
+	if (!name || !play_reason(name, &why))
+		return play_fail(p, "host drops REASON");
+	if (!c->flow)
+		return play_fail(p, "the core has no connection for guest port %u", c->port);
+	tcp_conn_drop(&c->flow->c, why, p->now);
+	fake_reap(p);
+	return true;
+}
+
+static bool host_limit(struct play *p, struct words *w, uint32_t *limit)
+{
+	int64_t n;
+
+	if (words_take(w, "all")) {
+		*limit = 0;
+		return true;
+	}
+	if (!words_take(w, "at") || !words_take(w, "most") || !words_number(w, &n))
+		return play_fail(p, "host takes|peeks at most NUMBER, or all");
+	*limit = (uint32_t)n;
+	return true;
+}
+
+/* "host answers REASON": to the next SYN; "host answers dgram REASON": to datagrams from now on */
+static bool host_answers(struct play *p, struct words *w)
+{
+	enum reason *where = words_take(w, "dgram") ? &p->dgram_answer : &p->syn_answer;
+	const char *name = words_next(w);
+
+	return (name && play_reason(name, where)) || play_fail(p, "host answers REASON");
+}
+
+/* "host dgram 10.0.2.3:53 (20)": to the guest */
+static bool host_dgram(struct play *p, struct words *w, uint16_t port)
+{
+	const char *from = words_next(w), *len = words_next(w), *end;
+	struct tuple t = { 0 };
+	g_autofree uint8_t *data = NULL;
+	int64_t n, far_port;
+
+	if (!from || !len || *len != '(' || !script_number(len + 1, &n, &end) || strcmp(end, ")"))
+		return play_fail(p, "host dgram ADDRESS:PORT (LENGTH)");
+	addr_parse(*from == '[' ? from + 1 : from, &t.far.addr, &end);
+	end += *end == ']';
+	if (*end != ':' || !script_number(end + 1, &far_port, &end))
+		return play_fail(p, "host dgram ADDRESS:PORT (LENGTH)");
+	t.far.port = (uint16_t)far_port;
+	t.guest = (struct endpoint){ addr_is_v4(&t.far.addr) ? p->cfg.guest4 : p->cfg.guest6, port };
+	data = g_malloc((gsize)n + 1);
+	for (int64_t i = 0; i < n; i++)
+		data[i] = play_pattern(port, true, (uint32_t)i);
+	if (!play_start(p))
+		return false;
+	p->last_drop = stack_dgram(p->st, &t, data, (uint32_t)n);
+	return true;
+}
+
+/* ---- questions */
+
+static bool host_count(struct play *p, uint32_t *count, uint32_t want, const char *what)
+{
+	uint32_t n = *count;
+
+	*count = 0;
+	return n == want || play_fail(p, "%s: expected %u, got %u", what, want, n);
+}
+
+static bool host_got_dgram(struct play *p, struct words *w)
+{
+	g_autofree struct dgram_seen *d = g_queue_pop_head(&p->dgrams);
+	const char *len = words_next(w), *end;
+	int64_t n;
+
+	if (!len || *len != '(' || !script_number(len + 1, &n, &end))
+		return play_fail(p, "host got dgram (LENGTH)");
+	if (!d)
+		return play_fail(p, "expected a datagram, got none");
+	return d->len == n || play_fail(p, "expected a datagram of %" G_GINT64_FORMAT " bytes, got %u", n, d->len);
+}
+
+/* "host got 10 [in 1 write]", "host got fin", "host got reset", "host got dgram (12)", "host got nothing" */
+static bool host_got(struct play *p, struct words *w, struct conn *c)
+{
+	uint64_t got = c->written - c->got_seen;
+	int64_t n = 0, writes;
+
+	if (words_take(w, "fin"))
+		return host_count(p, &c->fins, 1, "shutdown() calls");
+	if (words_take(w, "reset"))
+		return host_count(p, &c->resets, 1, "abort() calls");
+	if (words_take(w, "dgram"))
+		return host_got_dgram(p, w);
+	if (!words_take(w, "nothing") && !words_number(w, &n))
+		return play_fail(p, "host got NUMBER, nothing, fin, reset or dgram");
+	c->got_seen = c->written;
+	if (got != (uint64_t)n)
+		return play_fail(p, "expected the host to get %" G_GINT64_FORMAT " bytes, it got %" G_GUINT64_FORMAT, n, got);
+	if (words_take(w, "in")) {
+		if (!words_number(w, &writes) || !(words_take(w, "write") || words_take(w, "writes")))
+			return play_fail(p, "host got N in M writes");
+		return host_count(p, &c->writes, (uint32_t)writes, "write() calls");
+	}
+	c->writes = 0;
+	return true;
+}
+
+static bool host_consumed(struct play *p, struct words *w, struct conn *c)
+{
+	uint64_t n = c->consumed - c->consumed_seen;
+	int64_t want;
+
+	if (!words_number(w, &want))
+		return play_fail(p, "host consumed NUMBER");
+	c->consumed_seen = c->consumed;
+	return n == (uint64_t)want ||
+	       play_fail(p, "expected consume() of %" G_GINT64_FORMAT " bytes, got %" G_GUINT64_FORMAT, want, n);
+}
+
+static bool host_outcome(struct play *p, struct words *w, struct conn *c, bool *known)
+{
+	*known = true;
+	if (words_take(w, "connected"))
+		return host_connected(p, c);
+	if (words_take(w, "refused"))
+		return host_refuse(p, c, R_DIAL_REFUSED);
+	if (words_take(w, "denied"))
+		return host_refuse(p, c, R_DENIED);
+	if (words_take(w, "timeout"))
+		return host_refuse(p, c, R_DIAL_TIMEOUT);
+	if (words_take(w, "unreachable"))
+		return host_refuse(p, c, words_take(w, "net") ? R_NET_UNREACHABLE :
+					 words_take(w, "host") ? R_HOST_UNREACHABLE : R_DIAL_REFUSED);
+	if (words_take(w, "refuse"))
+		return host_refuse_words(p, w, c);
+	*known = false;
+	return true;
+}
+
+bool host_line(struct play *p, struct words *w, uint16_t port)
+{
+	struct conn *c = play_conn(p, port);
+	bool known, fine = host_outcome(p, w, c, &known);
+
+	if (known)
+		return fine;
+	if (words_take(w, "sends"))
+		return host_sends(p, w, c);
+	if (words_take(w, "eof")) {
+		c->eof = true;
+		return host_touch(p, c);
+	}
+	if (words_take(w, "touch"))
+		return host_touch(p, c);
+	if (words_take(w, "space"))
+		return host_space(p, w, c);
+	if (words_take(w, "takes"))
+		return host_limit(p, w, &c->take_max);
+	if (words_take(w, "peeks"))
+		return host_limit(p, w, &c->peek_max);
+	if (words_take(w, "reset"))
+		return host_reset(p, c);
+	if (words_take(w, "fails"))
+		return host_fails(p, w, c);
+	if (words_take(w, "drops"))
+		return host_drops(p, w, c);
+	if (words_take(w, "answers"))
+		return host_answers(p, w);
+	if (words_take(w, "dgram"))
+		return host_dgram(p, w, port);
+	if (words_take(w, "dials"))
+		return host_count(p, &c->dials, words_take(w, "not") ? 0 : 1, "dials");
+	if (words_take(w, "got"))
+		return host_got(p, w, c);
+	if (words_take(w, "consumed"))
+		return host_consumed(p, w, c);
+	return play_fail(p, "host does not know \"%s\"", words_peek(w) ? words_peek(w) : "");
+}
