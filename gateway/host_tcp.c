@@ -51,7 +51,7 @@ static bool host_before_mark(const struct host_tcp *h, uint32_t off)
 {
 	int queued = 0;
 
-	return !h->peek_off && !ioctl(h->fd, SIOCINQ, &queued) && queued > 0 && (uint32_t)queued > off;
+	return h->peek_mode == HOST_TCP_PEEK_COPY && !ioctl(h->fd, SIOCINQ, &queued) && queued > 0 && (uint32_t)queued > off;
 }
 
 /* Without SO_PEEK_OFF the bytes in front are copied into scratch memory.  EOF and "nothing yet" look alike: EOF is when the far side has
