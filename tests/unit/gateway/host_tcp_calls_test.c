@@ -19,11 +19,13 @@ static void peek_sequential(void)
 	int at = 2;
 
 	pair_begin(&p, &plain);
-	hear(&p, "abcdefgh");
+	hear(&p, "abcdefghij");
 	peek_is(&p, 0, 4, "abcd");
-	g_assert_cmpint(int_option(p.h.fd, SO_PEEK_OFF), ==, 4); /* the kernel went along */
+	peek_is(&p, 4, 2, "ef"); /* the first behind the front: from here on the kernel counts */
+	g_assert_cmpint(p.h.peek_mode, ==, HOST_TCP_PEEK_OFF);
+	g_assert_cmpint(int_option(p.h.fd, SO_PEEK_OFF), ==, 6);
 	g_assert_cmpint(setsockopt(p.h.fd, SOL_SOCKET, SO_PEEK_OFF, &at, sizeof(at)), ==, 0);
-	peek_is(&p, 4, 2, "cd");
+	peek_is(&p, 6, 2, "cd");
 	peek_is(&p, 0, 3, "abc"); /* a rewind does set it */
 	peek_is(&p, 3, 2, "de");
 	consume(&p, 4); /* and consuming moves it */
