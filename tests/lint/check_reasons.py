@@ -34,7 +34,7 @@ CASES = [
     ({**ROWS, "tests/a.c": "R_NO_ROUTE R_SPOOFED_MACS"}, "no test names SPOOFED_MAC"),
     ({**ROWS, "tests/a.c": "R_NO_ROUTE\nSPOOFED_MAC by chance"}, "no test names SPOOFED_MAC"),
     ({**ROWS, "tests/a.c": "R_NO_ROUTE", "tests/lint/x.py": "R_SPOOFED_MAC"}, "no test names SPOOFED_MAC"),
-    ({LIST: "enum reason { R_OK };\n"}, "no list of rows"),
+    ({LIST: "enum reason { R_ACCEPTED };\n"}, "no list of rows"),
 ]
 
 if __name__ == "__main__":
