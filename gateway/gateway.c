@@ -18,6 +18,8 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 
+#define GATEWAY_RESOLV_CONF "/etc/resolv.conf"
+
 enum {
 	GATEWAY_DNS_PORT = 53,
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
@@ -186,6 +188,11 @@ static bool gw_make_dns(struct gateway *gw, GError **err)
 				       .answer = gw_dns_answer, .arg = gw };
 
 	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
+	if (!dc.n_servers) {
+		int n = hostinfo_resolv(GATEWAY_RESOLV_CONF, dc.servers, DNS_RELAY_SERVERS);
+
+		dc.n_servers = n > 0 ? (unsigned)n : 0; /* none: the relay says SERVFAIL */
+	}
 	gw->dns = dns_relay_new(gw->loop, &dc);
 	return gw->dns || gw_no_memory(err);
 }

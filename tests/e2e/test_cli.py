@@ -148,6 +148,18 @@ def test_names_by_the_c_library(guest):
         sorted([WEB4, WEB6])
 
 
+def test_name_servers_of_the_host(guest, shell, tmp_path):
+    """Without --dns the relay asks those of the host's resolv.conf, also one on the host's loopback (127.0.0.53 is where a stub listens)."""
+    real, ours = os.path.realpath("/etc/resolv.conf"), tmp_path / "resolv.conf"
+    ours.write_text(f"# the host's\nnameserver 127.0.0.53\nnameserver {WEB4}\n")
+    assert shell("mount", "--bind", str(ours), real).returncode == 0
+    try:
+        g = guest("say(socket.gethostbyname('www.e2e.test'))", opts=["--stats=json", "--log-level", "error"], defaults=False)
+    finally:
+        assert shell("umount", real).returncode == 0
+    assert g.text == WEB4 and g.stats["dns_answers"] >= 1
+
+
 def test_dns_port_alone_is_served(guest):
     """Nothing but 53 on the name server's address: refused, as R_DIAL_REFUSED; UDP elsewhere has no service."""
     assert guest("say(*refusal(DNS4, ECHO))").text.split()[0] == "ECONNREFUSED"
