@@ -22,7 +22,7 @@ def test_status_of_a_killed_command(start):
 
 
 def test_127_command_not_found(start):
-    g = start(command=["no-such-command-here"])
+    g = start(command=["no-such-command-here"], env={"PATH": "/usr/bin:/bin"})
     g.end(127)
     assert "no-such-command-here" in g.err
 

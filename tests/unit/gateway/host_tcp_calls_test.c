@@ -235,9 +235,9 @@ static void space_deaf(const void *arg)
 		struct pair p;
 
 		pair_begin(&p, arg);
-		for (int warm = 0; warm < 1000; warm++) {
-			g_assert_cmpint(put(&p, block, 1448), ==, 1448);
-			AWAIT((drain(p.peer), unacked(p.h.fd) == 0));
+		for (size_t sent = 0, got = 0; sent < sizeof(block);) { /* the kernel gains trust: a larger buffer, more in flight */
+			sent += (size_t)put(&p, block + sent, MIN(sizeof(block) - sent, 20000));
+			AWAIT((got += drain(p.peer)) >= sent);
 		}
 		if (i & 1)
 			g_assert_cmpint(setsockopt(p.peer, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)), ==, 0);
