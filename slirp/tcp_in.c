@@ -49,11 +49,13 @@ static bool in_tw_newer(const struct tcp_tw_entry *e, const struct tcp_seg *seg)
 	return seq_lt(e->rcv_nxt, seg->seq);
 }
 
-static enum reason in_time_wait(struct stack *st, struct tcp_tw_entry *e, const struct tcp_seg *seg)
+static enum reason in_time_wait(struct stack *st, struct tcp_tw_entry *e, const struct tcp_seg *seg, int64_t now)
 {
 	if (seg->flags & TCP_RST)
 		return R_TCP_RST_NO_CONN; /* RFC 1337 */
-	tcp_out_bare(st, &e->tuple, e->snd_nxt, e->rcv_nxt, TCP_ACK);
+	if (e->ts_ok && seg->has_ts && seq_lt(e->ts_recent, seg->tsval) && seq_le(seg->seq, e->rcv_nxt))
+		e->ts_recent = seg->tsval;
+	tcp_out_time_wait(st, e, now);
 	return seg->flags & TCP_SYN ? R_TCP_SYN_IN_WINDOW : R_ACCEPTED;
 }
 
@@ -63,7 +65,7 @@ static enum reason in_no_conn(struct stack *st, const struct tuple *t, const str
 	struct tcp_tw_entry *e = tcp_tw_find(&st->tw, t, stack_hash(st, t), now);
 
 	if (e && !(first_syn && in_tw_newer(e, seg)))
-		return in_time_wait(st, e, seg);
+		return in_time_wait(st, e, seg, now);
 	if (e)
 		tcp_tw_remove(&st->tw, e);
 	if (first_syn)

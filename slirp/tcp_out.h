@@ -7,6 +7,7 @@
 
 #include "slirp/stack.h"
 #include "slirp/tcp_conn.h"
+#include "slirp/tcp_tw.h"
 
 #include <stdint.h>
 
@@ -18,5 +19,8 @@ void tcp_out_reset(struct tcp_conn *c, int64_t now);
 
 /* A segment without payload, options or connection. */
 void tcp_out_bare(struct stack *st, const struct tuple *t, uint32_t seq, uint32_t ack, uint8_t flags);
+
+/* The acknowledgement that a time-wait entry owes, with timestamps if they were agreed. */
+void tcp_out_time_wait(struct stack *st, const struct tcp_tw_entry *e, int64_t now);
 
 #endif

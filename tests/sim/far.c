@@ -214,7 +214,7 @@ void far_init(struct far *f, struct sim_conn *c, bool busy)
 {
 	struct sim *s = c->sim;
 	static const uint32_t totals[] = { 0, 1, 500, 5000, 60000, 200000 };
-	static const uint32_t caps[] = { 1, 100, 3000, 20000, 200000, 1 << 20 };
+	static const uint32_t caps[] = { 4096, 8000, 20000, 200000, 1 << 20 };
 
 	*f = (struct far){ 0 };
 	f->dial_at = f->offer_at = f->eof_at = f->reset_at = f->drain_at = SIM_NEVER;
@@ -225,7 +225,7 @@ void far_init(struct far *f, struct sim_conn *c, bool busy)
 	f->offer_gap = sim_chance(s, 500) ? 0 : 20 * SIM_MS;
 	f->peek_max = sim_chance(s, 200) ? 1 + sim_rand(s, 5000) : 0;
 	f->take_max = sim_chance(s, 100) ? 1 + sim_rand(s, 5000) : 0;
-	f->cap = caps[1 + sim_rand(s, G_N_ELEMENTS(caps) - 1)];
+	f->cap = caps[sim_rand(s, G_N_ELEMENTS(caps))];
 	f->drain_max = sim_chance(s, 500) ? f->cap : 1 + sim_rand(s, f->cap);
 	f->drain_max = MAX(f->drain_max, 400);
 	f->drain_gap = sim_chance(s, 600) ? 1 : sim_time(s, 1, 100 * SIM_MS);
