@@ -477,6 +477,7 @@ void tcp_out_flush(struct tcp_conn *c, int64_t now)
 	uint64_t frames = c->st->stats.tx_frames;
 	enum out_result r;
 
+	c->stalled = false;
 	if (c->state == TCP_SYN_RECEIVED) {
 		if (c->snd_max == c->iss || c->rtx_now)
 			out_syn_ack(c, now);
