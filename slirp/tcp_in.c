@@ -120,15 +120,19 @@ static enum reason in_syn(struct tcp_conn *c, const struct tcp_seg *seg)
 
 static enum reason in_sequence(struct tcp_conn *c, const struct tcp_seg *seg)
 {
-	uint32_t end = seg->seq + in_seg_span(seg);
+	uint32_t end = seg->seq + in_seg_span(seg), edge = tcp_rcv_edge(c);
 
+	/* RFC 9293 3.10.7.4: valid ACKs count while our window is shut.  A guest that probes with new data (RFC 1122 4.2.2.17) stands one
+	 * byte beyond it from then on, with everything it acknowledges. */
+	if (c->rcv_adv == c->rcv_nxt)
+		edge++;
 	if (c->ts_ok && seg->has_ts) {
 		if (seq_lt(seg->tsval, c->ts_recent))
 			return in_ack_and(c, R_TCP_PAWS);
 		if (seq_le(seg->seq, c->ack_sent))
 			c->ts_recent = seg->tsval;
 	}
-	if (seq_lt(end, c->ack_sent) || seq_lt(tcp_rcv_edge(c), seg->seq))
+	if (seq_lt(end, c->ack_sent) || seq_lt(edge, seg->seq))
 		return in_ack_and(c, R_TCP_WINDOW);
 	return R_ACCEPTED;
 }
