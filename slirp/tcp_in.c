@@ -141,7 +141,10 @@ static enum reason in_sequence(struct tcp_conn *c, const struct tcp_seg *seg)
 
 static void in_window(struct tcp_conn *c, const struct tcp_seg *seg, int64_t now)
 {
-	if (!seq_lt(c->snd_wl1, seg->seq) && !(c->snd_wl1 == seg->seq && seq_le(c->snd_wl2, seg->ack)))
+	if (seq_lt(seg->ack, c->snd_una))
+		return; /* SND.UNA =< SEG.ACK: an old segment's window counts from where that one stood */
+	/* an ACK of new data is the newest there is, whatever SND.WL1 says: a retransmission may have a smaller number than what came before */
+	if (seg->ack == c->snd_una && !seq_lt(c->snd_wl1, seg->seq) && !(c->snd_wl1 == seg->seq && seq_le(c->snd_wl2, seg->ack)))
 		return;
 	if (!c->snd_wnd && seg->window)
 		tcp_timer_window_open(c, now);
