@@ -54,6 +54,8 @@ void guest_init(struct guest *g, struct sim_conn *c, uint16_t port, bool busy)
 	g->ack_every = 1 + sim_rand(s, 4);
 	g->ack_delay = sim_chance(s, 500) ? 0 : sim_time(s, 0, 200 * SIM_MS);
 	g->close_last = sim_chance(s, 400);
+	if (g->super > 1 && g->super * (uint32_t)s->cfg.link.mtu > 65000)
+		g->super = MAX(65000 / s->cfg.link.mtu, 1); /* what an IP length can say */
 	g->iss = sim_rand(s, UINT32_MAX);
 	if (sim_chance(s, 200))
 		g->iss = UINT32_MAX - sim_rand(s, 1000);
