@@ -150,6 +150,7 @@ static void in_syn_sent(struct guest *g, const struct tcp_seg *seg)
 	g->backoff = 0;
 	g->rto_at = SIM_NEVER;
 	g->read_at = s->now + g->read_gap;
+	g->alive_at = s->now + GUEST_ALIVE;
 	g->write_at = s->now + sim_time(s, 0, g->write_gap);
 	guest_out_ack(g);
 }

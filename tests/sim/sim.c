@@ -149,6 +149,11 @@ static void sim_config(struct sim *s, bool lossy)
 		stack_tunable_set(&c->tune, "delayed_ack", sim_time(s, 0, 100 * SIM_MS), &lo, &hi);
 	if (sim_chance(s, 200))
 		stack_tunable_set(&c->tune, "flush_budget", sim_time(s, 1 << 10, 64 << 10), &lo, &hi);
+	if (lossy) { /* a run of losses is no silence here */
+		stack_tunable_set(&c->tune, "handshake_timeout", 120ll * SIM_S, &lo, &hi);
+		stack_tunable_set(&c->tune, "silent_timeout", 3600ll * SIM_S, &lo, &hi);
+		stack_tunable_set(&c->tune, "half_close_timeout", 3600ll * SIM_S, &lo, &hi);
+	}
 	if (sim_chance(s, 200))
 		stack_tunable_set(&c->tune, "max_window", sim_time(s, 65535, 1 << 20), &lo, &hi);
 }
