@@ -5,13 +5,11 @@
 #include "slirp/stack_state.h"
 #include "slirp/wire/l4_wire.h"
 
-enum { DGRAM_PIECES = 20 };
-
-enum reason dgram_in(struct stack *st, const struct tuple *t, const struct ip_payload *l4, int64_t now)
+enum reason dgram_in(struct stack *st, const struct tuple *t, const struct payload *l4, int64_t now)
 {
 	uint32_t len = l4->len - UDP_HDR_LEN;
-	struct iovec iov[DGRAM_PIECES];
-	int n = ip_in_pieces(l4, UDP_HDR_LEN, len, iov, DGRAM_PIECES);
+	struct iovec iov[PAYLOAD_PIECES];
+	int n = payload_pieces(l4, UDP_HDR_LEN, len, iov, PAYLOAD_PIECES);
 
 	if (n < 0)
 		return R_L4_LENGTH;

@@ -6,36 +6,13 @@
 
 #include "slirp/dgram.h"
 #include "slirp/neigh.h"
+#include "slirp/payload.h"
 #include "slirp/stack_state.h"
 #include "slirp/tcp_in.h"
 #include "slirp/wire/csum_wire.h"
 #include "slirp/wire/icmp_wire.h"
 #include "slirp/wire/ip_wire.h"
 #include "slirp/wire/l4_wire.h"
-
-enum { IN_PIECES = 20 }; /* a frame's head and the most pieces a link hands over behind it */
-
-int ip_in_pieces(const struct ip_payload *p, uint32_t skip, uint32_t len, struct iovec *iov, int max)
-{
-	int n = 0;
-
-	for (int i = -1; i < p->n_rest && len; i++) {
-		const uint8_t *base = i < 0 ? p->head : p->rest[i].iov_base;
-		uint32_t have = i < 0 ? p->head_len : (uint32_t)p->rest[i].iov_len;
-
-		if (skip >= have) {
-			skip -= have;
-			continue;
-		}
-		have -= skip;
-		if (n == max)
-			return -1;
-		iov[n++] = (struct iovec){ .iov_base = (void *)(base + skip), .iov_len = have < len ? have : len };
-		len -= have < len ? have : len;
-		skip = 0;
-	}
-	return n;
-}
 
 /* Link-local and unspecified sources are legal for neighbour discovery alone. */
 static enum reason in_check_source(const struct stack *st, const struct ip *ip)
@@ -53,17 +30,17 @@ static enum reason in_check_source(const struct stack *st, const struct ip *ip)
 }
 
 /* The checksum over pseudo header, head and rest. */
-static bool in_checksum_ok(const struct ip *ip, const struct ip_payload *l4)
+static bool in_checksum_ok(const struct ip *ip, const struct payload *l4)
 {
-	struct iovec iov[IN_PIECES + 1];
-	int n = ip_in_pieces(l4, 0, l4->len, iov, IN_PIECES + 1);
+	struct iovec iov[PAYLOAD_PIECES];
+	int n = payload_pieces(l4, 0, l4->len, iov, PAYLOAD_PIECES);
 
 	if (n < 0)
 		return false;
 	return csum_wire_fold(csum_wire_iov(iov, n) + csum_wire_pseudo(&ip->src, &ip->dst, ip->proto, l4->len)) == 0xffff;
 }
 
-static enum reason in_tcp(struct stack *st, const struct frame *f, const struct ip *ip, struct ip_payload *l4, int64_t now)
+static enum reason in_tcp(struct stack *st, const struct frame *f, const struct ip *ip, struct payload *l4, int64_t now)
 {
 	struct tcp_seg seg;
 	enum reason r = l4_wire_tcp_parse(l4->head, l4->head_len, l4->len, &seg);
@@ -82,7 +59,7 @@ static enum reason in_tcp(struct stack *st, const struct frame *f, const struct 
 	return tcp_in_segment(st, &t, &seg, l4, f->gso_size, now);
 }
 
-static enum reason in_udp(struct stack *st, const struct frame *f, const struct ip *ip, struct ip_payload *l4, int64_t now)
+static enum reason in_udp(struct stack *st, const struct frame *f, const struct ip *ip, struct payload *l4, int64_t now)
 {
 	struct udp udp;
 	enum reason r = l4_wire_udp_parse(l4->head, l4->head_len, l4->len, &udp);
@@ -105,7 +82,7 @@ static enum reason in_udp(struct stack *st, const struct frame *f, const struct 
 	return dgram_in(st, &t, l4, now);
 }
 
-static enum reason in_icmp(struct stack *st, const struct frame *f, const struct ip *ip, const struct ip_payload *l4)
+static enum reason in_icmp(struct stack *st, const struct frame *f, const struct ip *ip, const struct payload *l4)
 {
 	if (l4->len < ICMP_HDR_LEN || l4->head_len < ICMP_HDR_LEN)
 		return R_L4_LENGTH;
@@ -121,7 +98,7 @@ static enum reason in_icmp(struct stack *st, const struct frame *f, const struct
 }
 
 /* What stands behind the IP header, cut to the IP length; link padding ends here. */
-static void in_payload(const struct frame *f, const struct ip *ip, struct ip_payload *ret)
+static void in_payload(const struct frame *f, const struct ip *ip, struct payload *ret)
 {
 	uint32_t at = ETH_HDR_LEN + ip->hdr_len;
 
@@ -137,7 +114,7 @@ static void in_payload(const struct frame *f, const struct ip *ip, struct ip_pay
 enum reason ip_in(struct stack *st, const struct frame *f, const struct eth *eth, int64_t now)
 {
 	uint32_t readable = f->head_len - ETH_HDR_LEN;
-	struct ip_payload l4;
+	struct payload l4;
 	struct ip ip;
 	enum reason r = ip_wire_parse(f->head + ETH_HDR_LEN, readable, readable + f->rest_len, eth->type == ETH_TYPE_IPV6, &ip);
 

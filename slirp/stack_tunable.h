@@ -29,7 +29,7 @@
 	X(time_wait, US, 60 * STACK_S, 1 * STACK_S, 240 * STACK_S, "2 MSL with the MSL of 30 s that hosts use today")            \
 	X(time_wait_max, COUNT, 65536, 16, 1 << 20, "entries of 64 bytes; the oldest goes first")                                \
 	X(max_window, BYTES, 4 << 20, 65535, 8 << 20, "most that is advertised to the guest; window scale 7 carries 8 MiB")      \
-	X(max_flight, BYTES, 4 << 20, 65535, 1 << 30, "most that one connection has unacknowledged toward the guest")            \
+	X(max_flight, BYTES, 8 << 20, 65535, 1 << 30, "most that one connection has unacknowledged toward the guest")            \
 	X(flush_budget, BYTES, 256 << 10, 1 << 10, 16 << 20, "payload one connection sends per turn before others get theirs")
 
 struct stack_tunables {

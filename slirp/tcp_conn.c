@@ -2,7 +2,7 @@
 #include "slirp/tcp_conn.h"
 
 #include "slirp/stack_state.h"
-#include "slirp/tcp_out.h"
+#include "slirp/tcp_bare.h"
 #include "slirp/tcp_state.h"
 
 const char *tcp_conn_state_name(enum tcp_state s)
@@ -68,7 +68,7 @@ void tcp_conn_gone(struct tcp_conn *c, enum reason why)
 
 void tcp_conn_reset(struct tcp_conn *c, enum reason why, int64_t now)
 {
-	tcp_out_reset(c, now);
+	tcp_bare_reset(c);
 	tcp_conn_gone(c, why);
 }
 

@@ -87,7 +87,6 @@ struct tcp_conn {
 	uint32_t max_snd_wnd;	/* largest window the guest ever offered, for silly window avoidance */
 	uint32_t acked;		/* acknowledged bytes not yet consumed: done once per flush */
 	bool fin_sent;		/* our FIN stands at snd_max - 1 */
-	bool eof;		/* peek() has said EOF at snd_nxt once */
 
 	/* from the guest */
 	uint32_t irs, rcv_nxt;
@@ -97,9 +96,9 @@ struct tcp_conn {
 	uint32_t rx_len;	/* its bytes */
 	bool rx_fin;		/* a FIN stands right behind it */
 	bool short_write;	/* the last write() took less than was there */
-	bool ack_now, ack_later;
+	bool ack_now;
 	bool probe_now;		/* the timer asks for a keepalive or window probe */
-	bool rtx_now;		/* the first unacknowledged segment goes again */
+	bool rtx_now;		/* the SYN-ACK goes again */
 	uint32_t ts_recent;	/* RFC 7323 4.3 */
 	uint32_t ts_offset;	/* our timestamps: milliseconds + this */
 

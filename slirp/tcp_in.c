@@ -7,12 +7,10 @@
 
 #include "slirp/stack_state.h"
 #include "slirp/tcp_open.h"
-#include "slirp/tcp_out.h"
+#include "slirp/tcp_bare.h"
 #include "slirp/tcp_sack.h"
 #include "slirp/tcp_state.h"
 #include "slirp/tcp_timer.h"
-
-enum { IN_PIECES = 20 };
 
 /* Sequence numbers that a segment occupies. */
 static uint32_t in_seg_span(const struct tcp_seg *seg)
@@ -35,9 +33,9 @@ static enum reason in_stray(struct stack *st, const struct tuple *t, const struc
 	if (seg->flags & TCP_RST)
 		return R_TCP_RST_NO_CONN;
 	if (seg->flags & TCP_ACK)
-		tcp_out_bare(st, t, seg->ack, 0, TCP_RST);
+		tcp_bare_segment(st, t, seg->ack, 0, TCP_RST);
 	else
-		tcp_out_bare(st, t, 0, seg->seq + in_seg_span(seg), TCP_RST | TCP_ACK);
+		tcp_bare_segment(st, t, 0, seg->seq + in_seg_span(seg), TCP_RST | TCP_ACK);
 	return R_TCP_NO_CONN;
 }
 
@@ -55,7 +53,7 @@ static enum reason in_time_wait(struct stack *st, struct tcp_tw_entry *e, const 
 		return R_TCP_RST_NO_CONN; /* RFC 1337 */
 	if (e->ts_ok && seg->has_ts && seq_lt(e->ts_recent, seg->tsval) && seq_le(seg->seq, e->rcv_nxt))
 		e->ts_recent = seg->tsval;
-	tcp_out_time_wait(st, e, now);
+	tcp_bare_time_wait(st, e, now);
 	return seg->flags & TCP_SYN ? R_TCP_SYN_IN_WINDOW : R_ACCEPTED;
 }
 
@@ -191,7 +189,7 @@ static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t
 
 	if (c->state == TCP_SYN_RECEIVED) {
 		if (!seq_lt(c->snd_una, seg->ack) || seq_lt(c->snd_max, seg->ack)) {
-			tcp_out_bare(c->st, &c->tuple, seg->ack, 0, TCP_RST);
+			tcp_bare_segment(c->st, &c->tuple, seg->ack, 0, TCP_RST);
 			return R_TCP_ACK_FUTURE;
 		}
 		tcp_conn_enter(c, TCP_ESTABLISHED);
@@ -214,11 +212,11 @@ static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t
 /* ------------------------------------------------------------------ text, FIN */
 
 /* Queues the bytes [skip, skip + len) of the payload for the flush. */
-static enum reason in_queue(struct tcp_conn *c, const struct ip_payload *payload, uint32_t skip, uint32_t len)
+static enum reason in_queue(struct tcp_conn *c, const struct payload *payload, uint32_t skip, uint32_t len)
 {
 	struct tcp_rx_pool *pool = &c->st->rx;
-	struct iovec iov[IN_PIECES];
-	int n = ip_in_pieces(payload, skip, len, iov, IN_PIECES);
+	struct iovec iov[PAYLOAD_PIECES];
+	int n = payload_pieces(payload, skip, len, iov, PAYLOAD_PIECES);
 
 	if (n < 0 || pool->used + (uint32_t)n > TCP_RX_POOL)
 		return in_ack_and(c, R_TURN_FULL);
@@ -237,7 +235,7 @@ static enum reason in_queue(struct tcp_conn *c, const struct ip_payload *payload
 	return R_ACCEPTED;
 }
 
-static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const struct ip_payload *payload, uint16_t gso_size)
+static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const struct payload *payload, uint16_t gso_size)
 {
 	uint32_t next = tcp_rcv_next(c), skip = next - seg->seq, len = seg->len, edge = tcp_rcv_edge(c);
 	enum reason r;
@@ -278,7 +276,7 @@ static void in_fin(struct tcp_conn *c, const struct tcp_seg *seg)
 
 /* ------------------------------------------------------------------ the order */
 
-enum reason tcp_in_segment(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, const struct ip_payload *payload,
+enum reason tcp_in_segment(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, const struct payload *payload,
 			   uint16_t gso_size, int64_t now)
 {
 	struct tcp_conn *c = tcp_conn_find(st, t);

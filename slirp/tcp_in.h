@@ -5,11 +5,12 @@
 #ifndef SLIRP_TCP_IN_H
 #define SLIRP_TCP_IN_H
 
-#include "slirp/ip_in.h"
+#include "slirp/payload.h"
+#include "slirp/stack.h"
 #include "slirp/wire/l4_wire.h"
 
 /* seg is parsed and its checksum verified; payload: seg->len bytes; gso_size: payload bytes per segment of a super-frame, or 0. */
-enum reason tcp_in_segment(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, const struct ip_payload *payload,
+enum reason tcp_in_segment(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, const struct payload *payload,
 			   uint16_t gso_size, int64_t now);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "slirp/ip_out.h"
 #include "slirp/stack_state.h"
-#include "slirp/tcp_out.h"
+#include "slirp/tcp_bare.h"
 #include "slirp/tcp_state.h"
 #include "slirp/tcp_timer.h"
 #include "slirp/wire/l4_wire.h"
@@ -33,7 +33,7 @@ static void open_tell(struct stack *st, const struct tuple *t, uint32_t syn_seq,
 {
 	switch (tcp_open_answer(why)) {
 	case TCP_ANSWER_RST:
-		tcp_out_bare(st, t, 0, syn_seq + 1, TCP_RST | TCP_ACK);
+		tcp_bare_segment(st, t, 0, syn_seq + 1, TCP_RST | TCP_ACK);
 		break;
 	case TCP_ANSWER_NET:
 		ip_out_unreach(st, ICMP_UNREACH_NET, t, syn_seq);

@@ -7,6 +7,7 @@
 
 #include "slirp/ip_out.h"
 #include "slirp/stack_state.h"
+#include "slirp/tcp_bare.h"
 #include "slirp/tcp_sack.h"
 #include "slirp/tcp_state.h"
 #include "slirp/tcp_timer.h"
@@ -33,59 +34,9 @@ static enum reason out_failure(int err)
 	return err == ECONNRESET || err == EPIPE ? R_HOST_RESET : R_HOST_ERROR;
 }
 
-/* ------------------------------------------------------------------ headers */
-
 static bool out_v6(const struct tcp_conn *c)
 {
 	return !addr_is_v4(&c->tuple.guest.addr);
-}
-
-/* Ethernet, IP and TCP header of seg with len payload bytes; returns the frame's metadata. */
-static struct frame_meta out_head(struct stack *st, const struct tuple *t, uint8_t *p, const struct tcp_seg *seg, uint32_t len)
-{
-	bool v6 = !addr_is_v4(&t->guest.addr);
-	uint32_t tcp_len = l4_wire_tcp_len(seg);
-	struct ip ip = { .v6 = v6, .src = t->far.addr, .dst = t->guest.addr, .proto = IP_PROTO_TCP, .hop_limit = IP_HOP_LIMIT,
-			 .dont_fragment = true, .payload_len = tcp_len + len };
-	uint16_t l4_off = (uint16_t)(ETH_HDR_LEN + ip_wire_hdr_len(v6));
-
-	ip_out_head(st, p, &ip);
-	l4_wire_tcp_put(p + l4_off, seg);
-	return (struct frame_meta){ .l3_off = ETH_HDR_LEN, .l4_off = l4_off, .head_len = (uint16_t)(l4_off + tcp_len),
-				    .proto = IP_PROTO_TCP, .v6 = v6 };
-}
-
-static uint32_t out_head_len(const struct tuple *t, const struct tcp_seg *seg)
-{
-	return ETH_HDR_LEN + ip_wire_hdr_len(!addr_is_v4(&t->guest.addr)) + l4_wire_tcp_len(seg);
-}
-
-static bool out_send_bare(struct stack *st, const struct tuple *t, const struct tcp_seg *seg)
-{
-	struct frame_meta meta;
-	struct tx_slot slot;
-
-	if (!ip_out_slot(st, &slot, out_head_len(t, seg), 0, 0))
-		return false;
-	meta = out_head(st, t, slot.head, seg, 0);
-	ip_out_put(st, &slot, &meta, 0);
-	return true;
-}
-
-void tcp_out_time_wait(struct stack *st, const struct tcp_tw_entry *e, int64_t now)
-{
-	struct tcp_seg seg = { .sport = e->tuple.far.port, .dport = e->tuple.guest.port, .seq = e->snd_nxt, .ack = e->rcv_nxt,
-			       .flags = TCP_ACK, .has_ts = e->ts_ok, .tsecr = e->ts_recent };
-
-	seg.tsval = (uint32_t)(now / 1000) + e->ts_offset;
-	out_send_bare(st, &e->tuple, &seg);
-}
-
-void tcp_out_bare(struct stack *st, const struct tuple *t, uint32_t seq, uint32_t ack, uint8_t flags)
-{
-	struct tcp_seg seg = { .sport = t->far.port, .dport = t->guest.port, .seq = seq, .ack = ack, .flags = flags };
-
-	out_send_bare(st, t, &seg);
 }
 
 /* ------------------------------------------------------------------ window and acknowledgement */
@@ -134,7 +85,7 @@ static struct tcp_seg out_seg(struct tcp_conn *c, uint32_t seq, uint8_t flags, i
 static void out_acked(struct tcp_conn *c)
 {
 	c->ack_sent = c->rcv_nxt;
-	c->ack_now = c->ack_later = false;
+	c->ack_now = false;
 	c->ack_at = TIMERQ_NEVER;
 }
 
@@ -142,7 +93,7 @@ static bool out_ack(struct tcp_conn *c, uint32_t seq, int64_t now)
 {
 	struct tcp_seg seg = out_seg(c, seq, 0, now);
 
-	if (!out_send_bare(c->st, &c->tuple, &seg))
+	if (!tcp_bare_send(c->st, &c->tuple, &seg))
 		return false;
 	c->st->stats.acks_sent++;
 	out_acked(c);
@@ -167,16 +118,6 @@ static void out_judge_ack(struct tcp_conn *c, int64_t now)
 		c->short_write = false;
 	else if (unacked && c->ack_at == TIMERQ_NEVER)
 		c->ack_at = now + c->st->cfg.tune.delayed_ack;
-}
-
-void tcp_out_reset(struct tcp_conn *c, int64_t now)
-{
-	if (c->state == TCP_HELD) {
-		tcp_out_bare(c->st, &c->tuple, 0, c->irs + 1, TCP_RST | TCP_ACK);
-		return;
-	}
-	(void)now;
-	tcp_out_bare(c->st, &c->tuple, c->snd_max, c->rcv_nxt, TCP_RST | TCP_ACK);
 }
 
 /* ------------------------------------------------------------------ toward the host */
@@ -256,7 +197,7 @@ static bool out_write(struct tcp_conn *c, int64_t now)
 static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, bool tail, int64_t now, uint32_t *ret_sent)
 {
 	struct tcp_seg seg = { .has_ts = c->ts_ok };
-	uint32_t head_len = out_head_len(&c->tuple, &seg);
+	uint32_t head_len = tcp_bare_head_len(&c->tuple, &seg);
 	uint32_t max = OUT_IP_MAX - (head_len - ETH_HDR_LEN); /* never below one segment: the MTU is smaller than OUT_IP_MAX */
 	struct frame_meta meta;
 	struct tx_slot slot;
@@ -277,7 +218,7 @@ static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, 
 	if (!n)
 		return OUT_EOF;
 	seg = out_seg(c, seq, (uint32_t)n < slot.room ? TCP_PSH : 0, now);
-	meta = out_head(c->st, &c->tuple, slot.head, &seg, (uint32_t)n);
+	meta = tcp_bare_head(c->st, &c->tuple, slot.head, &seg, (uint32_t)n);
 	meta.mss = (uint32_t)n > c->mss ? c->mss : 0;
 	ip_out_put(c->st, &slot, &meta, (uint32_t)n);
 	out_acked(c);
@@ -314,7 +255,7 @@ static enum out_result out_fin(struct tcp_conn *c, int64_t now)
 {
 	struct tcp_seg seg = out_seg(c, c->snd_nxt, TCP_FIN, now);
 
-	if (!out_send_bare(c->st, &c->tuple, &seg))
+	if (!tcp_bare_send(c->st, &c->tuple, &seg))
 		return OUT_FULL;
 	out_acked(c);
 	out_advance(c, 1, now);
@@ -431,7 +372,7 @@ static void out_syn_ack(struct tcp_conn *c, int64_t now)
 	seg.mss = (uint16_t)(cfg->link.mtu - ip_wire_hdr_len(out_v6(c)) - TCP_HDR_LEN);
 	seg.tsval = (uint32_t)(now / 1000) + c->ts_offset;
 	seg.window = room < 65535 ? room : 65535; /* never scaled in a SYN, RFC 7323 2.2 */
-	if (!out_send_bare(c->st, &c->tuple, &seg)) {
+	if (!tcp_bare_send(c->st, &c->tuple, &seg)) {
 		tcp_conn_stall(c, false);
 		return;
 	}
@@ -451,7 +392,6 @@ static enum out_result out_payload(struct tcp_conn *c, int64_t now)
 		if (r != OUT_NOTHING)
 			return r;
 	}
-	c->rtx_now = false;
 	r = out_holes(c, now);
 	return r == OUT_NOTHING ? out_new(c, now) : r;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Documents that name code are read by a tool: what README.md, docs/JOURNEY.md and docs/HACKING.md name must exist.
+"""Documents that name code are read by a tool: what README.md and docs/*.md name must exist.
 
 path/file.c        the file exists (a name without a folder exists somewhere in the tree; NAME_test.c is a pattern)
 some_function()    it is defined in the tree; names without an underscore and GLib's are not ours and are left alone
@@ -13,7 +13,7 @@ import sys
 
 import common
 
-DOCS = ["README.md", "docs/HACKING.md", "docs/JOURNEY.md"]
+DOCS = ["README.md", "docs/HACKING.md", "docs/JOURNEY.md"]  # these must be there; every other docs/*.md is read too
 MAN = "docs/man/slirpgate.1"
 FILE = re.compile(r"(?<![\w/.*-])((?:[\w.-]+/)*[A-Za-z]\w*\.(?:c|h|py|sh|pkt))\b(?![\w/(*])")
 PATTERN = re.compile(r"[A-Z]{4}")
@@ -30,7 +30,7 @@ def check(root, _build):
     for path in files:
         if path.endswith((".c", ".h")):
             defined |= common.defined_names(common.text(root, path))
-    for doc in DOCS:
+    for doc in DOCS + [path for path in files if re.match(r"docs/\w+\.md$", path) and path not in DOCS]:
         if doc not in files:
             problems.append(f"{doc}: missing")
         for number, line in enumerate(common.text(root, doc).split("\n"), 1):
@@ -65,6 +65,7 @@ CASES = [
     (GOOD, None),
     ({**GOOD, "README.md": "slirp/gone.c\n"}, "there is no slirp/gone.c"),
     ({**GOOD, "docs/HACKING.md": "`gone.c`\n"}, "there is no gone.c"),
+    ({**GOOD, "docs/DESIGN.md": "`gone.c`\n"}, "docs/DESIGN.md:1: there is no gone.c"),
     ({**GOOD, "docs/HACKING.md": "tcp_in_gone()\n"}, "no file defines tcp_in_gone"),
     ({**GOOD, "slirp/two.c": "int two(void)\n{\n}\n", "docs/JOURNEY.md": "1 slirp/tcp_in.c two()\n"}, "does not define two"),
     ({**GOOD, "docs/man/slirpgate.1": "\\-\\-host\n"}, "no door knows --host"),

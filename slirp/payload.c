@@ -1,0 +1,24 @@
+/* payload.c - cutting a payload into pieces.  See payload.h. */
+#include "slirp/payload.h"
+
+int payload_pieces(const struct payload *p, uint32_t skip, uint32_t len, struct iovec *iov, int max)
+{
+	int n = 0;
+
+	for (int i = -1; i < p->n_rest && len; i++) {
+		const uint8_t *base = i < 0 ? p->head : p->rest[i].iov_base;
+		uint32_t have = i < 0 ? p->head_len : (uint32_t)p->rest[i].iov_len;
+
+		if (skip >= have) {
+			skip -= have;
+			continue;
+		}
+		have -= skip;
+		if (n == max)
+			return -1;
+		iov[n++] = (struct iovec){ .iov_base = (void *)(base + skip), .iov_len = have < len ? have : len };
+		len -= have < len ? have : len;
+		skip = 0;
+	}
+	return n;
+}
