@@ -221,7 +221,7 @@ static bool gw_make(struct gateway *gw, GMainContext *ctx, GError **err)
 	gw->origin.outbound6 = cfg->outbound6;
 	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
 	gw->tcp_env = (struct flow_tcp_env){ .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
-					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT };
+					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT, .own_addresses = cfg->host_loopback };
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_stack(gw, err))
 		return false;
 	loop_linger(gw->loop);
