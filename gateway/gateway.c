@@ -112,7 +112,8 @@ static void gw_tcp_gone(struct stack_host *h, struct tcp_conn *c, enum reason wh
 	flow_tcp_gone(c, why);
 }
 
-static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now)
+static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
+			    uint32_t len, int64_t now)
 {
 	struct gateway *gw = gw_of(h);
 	const struct addr *dns = addr_is_v4(&t->far.addr) ? &gw->cfg.dns4 : &gw->cfg.dns6;
@@ -126,7 +127,7 @@ static void gw_dns_answer(void *arg, const struct tuple *t, const uint8_t *msg, 
 {
 	struct gateway *gw = arg;
 
-	stack_dgram(gw->stack, t, msg, len);
+	stack_dgram(gw->stack, t, &(struct dgram_meta){ 0 }, &(struct iovec){ (void *)msg, len }, 1, len);
 }
 
 static void gw_hostinfo_event(struct loop_watch *w, uint32_t events, int64_t now)
