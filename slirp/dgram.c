@@ -132,11 +132,14 @@ enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dg
 	(void)n;
 	if (!(v6 ? st->cfg.v6 : st->cfg.v4))
 		return reason_count(st->drops, R_FAMILY_OFF);
-	if (heads + each > st->cfg.link.mtu || heads + len > DGRAM_IP_MAX)
+	if (heads + each > st->cfg.link.mtu)
 		return reason_count(st->drops, R_L4_LENGTH);
 	do {
 		bool run = each < len && st->cfg.link.gso_udp;
-		uint32_t most = run ? len : each < len ? each : len;
+		uint32_t most = run ? (DGRAM_IP_MAX - heads) / each * each : each;
+
+		if (most > len)
+			most = len;
 
 		len -= dgram_frame(st, t, m->tos, &src, most, run ? (uint16_t)each : 0, &r);
 	} while (len && !r);

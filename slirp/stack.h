@@ -128,7 +128,7 @@ bool stack_pending(const struct stack *st);
 /* The link has room again. */
 void stack_link_ready(struct stack *st);
 
-/* One UDP datagram, or a run of them (m->gso_size), to the guest, from `far` to `guest`; at most 65535 bytes with all headers.
+/* One UDP datagram, or a run of them (m->gso_size), to the guest, from `far` to `guest`.
  * R_ACCEPTED or why not, already counted (family, LINK_FULL, a datagram larger than the MTU: L4_LENGTH). */
 enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
 			uint32_t len);
