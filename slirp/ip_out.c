@@ -33,26 +33,25 @@ void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip)
 	ip_wire_put(p + ETH_HDR_LEN, ip);
 }
 
-/* The guest's own packet, as far as an ICMP error quotes it.  The kernel that gets it looks at addresses, ports and sequence number. */
-static uint32_t out_quote(uint8_t *p, const struct tuple *t, uint32_t seq, bool v6)
+/* The guest's own packet, as far as an ICMP error quotes it.  The kernel that gets it looks at addresses, ports and, for TCP, the
+ * sequence number. */
+static uint32_t out_quote(uint8_t *p, const struct tuple *t, uint8_t proto, uint32_t word, bool v6)
 {
-	struct ip orig = { .v6 = v6, .src = t->guest.addr, .dst = t->far.addr, .proto = IP_PROTO_TCP, .hop_limit = IP_HOP_LIMIT,
-			   .payload_len = TCP_HDR_LEN, .dont_fragment = true };
+	struct ip orig = { .v6 = v6, .src = t->guest.addr, .dst = t->far.addr, .proto = proto, .hop_limit = IP_HOP_LIMIT,
+			   .payload_len = proto == IP_PROTO_TCP ? TCP_HDR_LEN : UDP_HDR_LEN, .dont_fragment = true };
 	uint32_t ip_len = ip_wire_hdr_len(v6);
 
 	ip_wire_put(p, &orig);
 	bytes_put16(p + ip_len, t->guest.port);
 	bytes_put16(p + ip_len + 2, t->far.port);
-	bytes_put32(p + ip_len + 4, seq);
+	bytes_put32(p + ip_len + 4, word);
 	return ip_len + OUT_QUOTE_L4;
 }
 
-void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq)
+static void out_error(struct stack *st, const struct ip_out_error *e, const uint8_t *quote, uint32_t quote_len, const struct addr *guest)
 {
-	bool v6 = !addr_is_v4(&t->guest.addr);
-	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
-	uint32_t quote_len = out_quote(quote, t, seq, v6);
-	struct ip ip = { .v6 = v6, .src = v6 ? st->cfg.gw6 : st->cfg.gw4, .dst = t->guest.addr,
+	bool v6 = !addr_is_v4(guest);
+	struct ip ip = { .v6 = v6, .src = e->from ? *e->from : v6 ? st->cfg.gw6 : st->cfg.gw4, .dst = *guest,
 			 .proto = v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, .hop_limit = IP_HOP_LIMIT,
 			 .payload_len = ICMP_HDR_LEN + quote_len };
 	struct frame_meta meta = { .l3_off = ETH_HDR_LEN, .head_len = (uint16_t)(ETH_HDR_LEN + ip_wire_hdr_len(v6) + ip.payload_len),
@@ -62,6 +61,22 @@ void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple 
 	if (!ip_out_slot(st, &slot, meta.head_len, 0, 0))
 		return;
 	ip_out_head(st, slot.head, &ip);
-	icmp_wire_unreach_put(slot.head + ETH_HDR_LEN + ip_wire_hdr_len(v6), v6, why, &ip.src, &ip.dst, quote, quote_len);
+	icmp_wire_error_put(slot.head + ETH_HDR_LEN + ip_wire_hdr_len(v6), v6, e->why, e->mtu, &ip.src, &ip.dst, quote, quote_len);
 	ip_out_put(st, &slot, &meta, 0);
+}
+
+void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq)
+{
+	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
+	uint32_t len = out_quote(quote, t, IP_PROTO_TCP, seq, !addr_is_v4(&t->guest.addr));
+
+	out_error(st, &(struct ip_out_error){ .why = why }, quote, len, &t->guest.addr);
+}
+
+void ip_out_dgram_error(struct stack *st, const struct ip_out_error *e, const struct tuple *t)
+{
+	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
+	uint32_t len = out_quote(quote, t, IP_PROTO_UDP, UDP_HDR_LEN << 16, !addr_is_v4(&t->guest.addr));
+
+	out_error(st, e, quote, len, &t->guest.addr);
 }

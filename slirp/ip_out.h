@@ -19,7 +19,16 @@ void ip_out_put(struct stack *st, struct tx_slot *slot, const struct frame_meta 
 /* Writes Ethernet and IP header for the guest at p; fills in the identification. */
 void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip);
 
+/* What an ICMP error says besides the packet it quotes. */
+struct ip_out_error {
+	enum icmp_unreach why;
+	uint32_t mtu;		 /* ICMP_UNREACH_SIZE */
+	const struct addr *from; /* NULL: the gateway */
+};
+
 /* ICMP or ICMPv6 destination unreachable for the guest's TCP segment with this tuple and sequence number. */
 void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq);
+/* An ICMP or ICMPv6 error for the guest's UDP datagram with this tuple. */
+void ip_out_dgram_error(struct stack *st, const struct ip_out_error *e, const struct tuple *t);
 
 #endif

@@ -15,7 +15,7 @@ struct craft {
 	bool has_src, has_dst, has_mac, has_to;
 	struct addr src, dst;
 	struct mac mac, to;
-	int64_t ethertype, truncate, ipver, ihl, doff, iplen, l4len, ext, extlen, pad, gso, by, sport, dport, ttl, head;
+	int64_t ethertype, truncate, ipver, ihl, doff, iplen, l4len, ext, extlen, pad, gso, uso, by, sport, dport, ttl, tos, head;
 };
 
 void craft_init(struct craft *m);
