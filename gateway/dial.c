@@ -57,16 +57,18 @@ enum reason dial_reason(int err)
 	case ENETUNREACH:
 	case ENETDOWN:
 	case EADDRNOTAVAIL: /* no source address of that family */
+	case EAFNOSUPPORT:
 		return R_NET_UNREACHABLE;
 	case EHOSTUNREACH:
 	case EHOSTDOWN:
+	case ENONET:
 	case ENOPROTOOPT:
 		return R_HOST_UNREACHABLE;
 	case ETIMEDOUT:
 		return R_DIAL_TIMEOUT;
-	case EACCES:
-	case EPERM:
-		return R_DENIED;
+	case EACCES: /* a prohibiting route; ICMPv6 administratively prohibited */
+	case EPERM:  /* a packet filter of the host */
+		return R_HOST_PROHIBITED;
 	case EMFILE:
 	case ENFILE:
 		return R_NO_DESCRIPTOR;

@@ -28,6 +28,7 @@ static void dgram_tell(struct stack *st, const struct tuple *t, enum reason why)
 		return stack_dgram_error(st, t, ICMP_UNREACH_HOST, 0, NULL);
 	case R_DENIED:
 	case R_HOST_LOOPBACK:
+	case R_HOST_PROHIBITED:
 		return stack_dgram_error(st, t, ICMP_UNREACH_ADMIN, 0, NULL);
 	default:
 		return; /* silence: UDP may lose */
@@ -61,38 +62,9 @@ void stack_dgram_error(struct stack *st, const struct tuple *t, enum icmp_unreac
 
 /* ---- to the guest */
 
-/* A reading position in the caller's pieces. */
-struct dgram_source {
-	const struct iovec *iov;
-	size_t off; /* in the first of them */
-};
-
-/* Moves len bytes from the source into the slot's pieces. */
-static void dgram_fill(const struct tx_slot *slot, struct dgram_source *src, uint32_t len)
-{
-	for (int i = 0; len; i++) {
-		uint8_t *to = slot->pl[i].iov_base;
-		size_t room = slot->pl[i].iov_len < len ? slot->pl[i].iov_len : len;
-
-		len -= (uint32_t)room;
-		while (room) {
-			size_t have = src->iov->iov_len - src->off, n = have < room ? have : room;
-
-			memcpy(to, (const uint8_t *)src->iov->iov_base + src->off, n);
-			to += n;
-			room -= n;
-			src->off += n;
-			if (src->off == src->iov->iov_len) {
-				src->iov++;
-				src->off = 0;
-			}
-		}
-	}
-}
-
 /* One frame with at most len bytes of payload; with mss set the link may offer less room, then whole datagrams of it are used.
  * Returns the bytes sent; 0 for a full link unless len is 0. */
-static uint32_t dgram_frame(struct stack *st, const struct tuple *t, uint8_t tos, struct dgram_source *src, uint32_t len, uint16_t mss,
+static uint32_t dgram_frame(struct stack *st, const struct tuple *t, uint8_t tos, struct ip_out_source *src, uint32_t len, uint16_t mss,
 			    enum reason *ret)
 {
 	bool v6 = !addr_is_v4(&t->guest.addr);
@@ -115,7 +87,7 @@ static uint32_t dgram_frame(struct stack *st, const struct tuple *t, uint8_t tos
 	ip.payload_len = UDP_HDR_LEN + len;
 	ip_out_head(st, slot.head, &ip);
 	l4_wire_udp_put(slot.head + ETH_HDR_LEN + ip_len, &(struct udp){ .sport = t->far.port, .dport = t->guest.port, .len = len });
-	dgram_fill(&slot, src, len);
+	ip_out_fill(&slot, src, len);
 	ip_out_put(st, &slot, &meta, len);
 	*ret = R_ACCEPTED;
 	return len;
@@ -126,7 +98,7 @@ enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dg
 {
 	bool v6 = !addr_is_v4(&t->guest.addr);
 	uint32_t heads = ip_wire_hdr_len(v6) + UDP_HDR_LEN, each = m->gso_size && m->gso_size < len ? m->gso_size : len;
-	struct dgram_source src = { data, 0 };
+	struct ip_out_source src = { data, 0 };
 	enum reason r = R_ACCEPTED;
 
 	(void)n;

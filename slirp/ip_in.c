@@ -5,6 +5,7 @@
 #include "slirp/ip_in.h"
 
 #include "slirp/dgram.h"
+#include "slirp/echo.h"
 #include "slirp/neigh.h"
 #include "slirp/payload.h"
 #include "slirp/stack_state.h"
@@ -37,6 +38,8 @@ static bool in_checksum_ok(const struct ip *ip, const struct payload *l4)
 
 	if (n < 0)
 		return false;
+	if (ip->proto == IP_PROTO_ICMP) /* RFC 792: of the message alone */
+		return csum_wire_fold(csum_wire_iov(iov, n)) == 0xffff;
 	return csum_wire_fold(csum_wire_iov(iov, n) + csum_wire_pseudo(&ip->src, &ip->dst, ip->proto, l4->len)) == 0xffff;
 }
 
@@ -85,15 +88,23 @@ static enum reason in_udp(struct stack *st, const struct frame *f, const struct 
 	return dgram_in(st, &t, &m, l4, now);
 }
 
-static enum reason in_icmp(struct stack *st, const struct frame *f, const struct ip *ip, const struct payload *l4)
+static enum reason in_icmp(struct stack *st, const struct frame *f, const struct ip *ip, const struct payload *l4, int64_t now)
 {
+	uint8_t type;
+
 	if (l4->len < ICMP_HDR_LEN || l4->head_len < ICMP_HDR_LEN)
 		return R_L4_LENGTH;
-	if (!ip->v6)
-		return R_ICMP_IGNORED;
+	if (f->gso_size)
+		return R_BAD_GSO;
 	if (!f->csum_ok && !in_checksum_ok(ip, l4))
 		return R_L4_CHECKSUM;
-	if (l4->head[0] != ICMP6_NEIGH_SOLICIT && l4->head[0] != ICMP6_NEIGH_ADVERT)
+	type = l4->head[0];
+	if (type == (ip->v6 ? ICMP6_ECHO_REQUEST : ICMP4_ECHO_REQUEST)) {
+		if (addr_is_multicast(&ip->dst) || addr_is_broadcast4(&ip->dst))
+			return R_GROUP_TRAFFIC;
+		return l4->head[1] ? R_ICMP_IGNORED : echo_in(st, ip, l4, now);
+	}
+	if (!ip->v6 || (type != ICMP6_NEIGH_SOLICIT && type != ICMP6_NEIGH_ADVERT))
 		return R_ICMP_IGNORED;
 	if (l4->head_len < l4->len)
 		return R_NDP_MALFORMED;
@@ -130,7 +141,7 @@ enum reason ip_in(struct stack *st, const struct frame *f, const struct eth *eth
 		return R_IP_FRAGMENT;
 	in_payload(f, &ip, &l4);
 	if (ip.proto == IP_PROTO_ICMP || ip.proto == IP_PROTO_ICMPV6)
-		return (ip.proto == IP_PROTO_ICMPV6) == ip.v6 ? in_icmp(st, f, &ip, &l4) : R_IP_PROTOCOL;
+		return (ip.proto == IP_PROTO_ICMPV6) == ip.v6 ? in_icmp(st, f, &ip, &l4, now) : R_IP_PROTOCOL;
 	if (mac_is_group(&eth->dst) || addr_is_multicast(&ip.dst) || addr_is_broadcast4(&ip.dst))
 		return R_GROUP_TRAFFIC;
 	switch (ip.proto) {

@@ -33,6 +33,28 @@ void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip)
 	ip_wire_put(p + ETH_HDR_LEN, ip);
 }
 
+void ip_out_fill(const struct tx_slot *slot, struct ip_out_source *src, uint32_t len)
+{
+	for (int i = 0; len; i++) {
+		uint8_t *to = slot->pl[i].iov_base;
+		size_t room = slot->pl[i].iov_len < len ? slot->pl[i].iov_len : len;
+
+		len -= (uint32_t)room;
+		while (room) {
+			size_t have = src->iov->iov_len - src->off, n = have < room ? have : room;
+
+			memcpy(to, (const uint8_t *)src->iov->iov_base + src->off, n);
+			to += n;
+			room -= n;
+			src->off += n;
+			if (src->off == src->iov->iov_len) {
+				src->iov++;
+				src->off = 0;
+			}
+		}
+	}
+}
+
 /* The guest's own packet, as far as an ICMP error quotes it.  The kernel that gets it looks at addresses, ports and, for TCP, the
  * sequence number. */
 static uint32_t out_quote(uint8_t *p, const struct tuple *t, uint8_t proto, uint32_t word, bool v6)
@@ -79,4 +101,17 @@ void ip_out_dgram_error(struct stack *st, const struct ip_out_error *e, const st
 	uint32_t len = out_quote(quote, t, IP_PROTO_UDP, UDP_HDR_LEN << 16, !addr_is_v4(&t->guest.addr));
 
 	out_error(st, e, quote, len, &t->guest.addr);
+}
+
+void ip_out_echo_error(struct stack *st, const struct ip_out_error *e, const struct addr *guest, const struct addr *far, const uint8_t *echo)
+{
+	bool v6 = !addr_is_v4(guest);
+	uint32_t ip_len = ip_wire_hdr_len(v6);
+	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
+	struct ip orig = { .v6 = v6, .src = *guest, .dst = *far, .proto = v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, .hop_limit = IP_HOP_LIMIT,
+			   .payload_len = ICMP_HDR_LEN, .dont_fragment = true };
+
+	ip_wire_put(quote, &orig);
+	memcpy(quote + ip_len, echo, OUT_QUOTE_L4);
+	out_error(st, e, quote, ip_len + OUT_QUOTE_L4, guest);
 }

@@ -40,8 +40,7 @@ enum reason neigh_arp_in(struct stack *st, const uint8_t *p, uint32_t len)
 	return R_ACCEPTED;
 }
 
-/* Our link-local address: fe80::/64 with the gateway's MAC as RFC 4291 appendix A says. */
-static struct addr neigh_gw_linklocal(const struct stack *st)
+struct addr neigh_gw_linklocal(const struct stack *st)
 {
 	const uint8_t *m = st->cfg.gw_mac.b;
 	const uint8_t b[16] = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5] };

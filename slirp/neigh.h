@@ -8,6 +8,7 @@
 #ifndef SLIRP_NEIGH_H
 #define SLIRP_NEIGH_H
 
+#include "slirp/base/addr.h"
 #include "slirp/base/reason.h"
 
 #include <stdint.h>
@@ -18,5 +19,7 @@ struct ip;
 enum reason neigh_arp_in(struct stack *st, const uint8_t *p, uint32_t len);
 /* p: an ICMPv6 neighbour solicitation or advertisement, len bytes, checksum verified. */
 enum reason neigh_ndp_in(struct stack *st, const struct ip *ip, const uint8_t *p, uint32_t len);
+/* Our link-local address: fe80::/64 with the gateway's MAC as RFC 4291 appendix A says. */
+struct addr neigh_gw_linklocal(const struct stack *st);
 
 #endif

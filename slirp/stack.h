@@ -1,6 +1,6 @@
 /* stack.h - the guest-facing core: a calculator.
  *
- * What it is: Ethernet, ARP, NDP, IPv4, IPv6, UDP and the guest's half of every TCP connection.  Frames, host events and `now` go in;
+ * What it is: Ethernet, ARP, NDP, IPv4, IPv6, UDP, echo and the guest's half of every TCP connection.  Frames, host events and `now` go in;
  * frames and calls to struct stack_host come out.
  * What it is not: a user of sockets, clocks, files, logs or threads.  It can be run from a text file (tests/scripts).
  * Times: int64_t microseconds on any monotonic clock; the caller passes one value per turn.
@@ -60,6 +60,14 @@ struct dgram_meta {
 	uint16_t gso_size;   /* the payload is a run of datagrams of this size, the last may be shorter; 0: it is one datagram */
 };
 
+/* One echo request of the guest, and what comes of it. */
+struct echo {
+	struct addr guest, far; /* as the guest names them */
+	uint16_t id, seq;
+	uint8_t hop_limit;  /* from the guest: as it left it; toward the guest: not looked at */
+	bool dont_fragment; /* likewise */
+};
+
 /* What the core needs of its surroundings; embed it and use container_of(). */
 struct stack_host {
 	/* A slot for head_len bytes of headers and up to payload_len bytes behind them, to be cut into pieces of mss (0: one piece).
@@ -79,6 +87,10 @@ struct stack_host {
 	 * during the call.  R_ACCEPTED: taken; else the reason to count: the guest is told by ICMP when it means that nothing is there. */
 	enum reason (*dgram)(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
 			     uint32_t len, int64_t now);
+
+	/* A valid echo request to somebody else than the gateway, hop limit above 1; data as for dgram.  R_ACCEPTED: carried, perhaps
+	 * answered later by stack_echo() or stack_echo_error(); else the reason to count, and what the guest is told by ICMP. */
+	enum reason (*echo)(struct stack_host *h, const struct echo *e, const struct iovec *data, int n, uint32_t len, int64_t now);
 };
 
 /* What the link can carry (gateway/link.h says the same to the gateway). */
@@ -134,6 +146,11 @@ enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dg
 			uint32_t len);
 /* Tells the guest by ICMP what became of a datagram it sent to t->far.  from: who says so; NULL: the gateway. mtu: ICMP_UNREACH_SIZE. */
 void stack_dgram_error(struct stack *st, const struct tuple *t, enum icmp_unreach why, uint32_t mtu, const struct addr *from);
+
+/* The reply to e with its data.  R_ACCEPTED or why not: family, larger than the MTU (both not counted), LINK_FULL (counted). */
+enum reason stack_echo(struct stack *st, const struct echo *e, const struct iovec *data, int n, uint32_t len);
+/* Tells the guest by ICMP what became of e; from and mtu as in stack_dgram_error(). */
+void stack_echo_error(struct stack *st, const struct echo *e, enum icmp_unreach why, uint32_t mtu, const struct addr *from);
 
 void stack_stats(const struct stack *st, struct stack_stats *ret);
 const struct stack_config *stack_cfg(const struct stack *st);

@@ -24,6 +24,8 @@ enum tcp_answer tcp_open_answer(enum reason why)
 		return TCP_ANSWER_NET;
 	case R_HOST_UNREACHABLE:
 		return TCP_ANSWER_HOST;
+	case R_HOST_PROHIBITED:
+		return TCP_ANSWER_ADMIN;
 	default:
 		return TCP_ANSWER_RST;
 	}
@@ -40,6 +42,9 @@ static void open_tell(struct stack *st, const struct tuple *t, uint32_t syn_seq,
 		break;
 	case TCP_ANSWER_HOST:
 		ip_out_unreach(st, ICMP_UNREACH_HOST, t, syn_seq);
+		break;
+	case TCP_ANSWER_ADMIN:
+		ip_out_unreach(st, ICMP_UNREACH_ADMIN, t, syn_seq);
 		break;
 	}
 }

@@ -83,7 +83,11 @@
 	X(DNS_MALFORMED, "DNS message is too short or not a query")                                    \
 	X(DNS_FULL, "too many DNS queries in flight: the oldest was given up")                         \
 	X(DNS_MISMATCH, "DNS answer that matches no query")                                            \
-	X(DNS_TIMEOUT, "no name server answered")
+	X(DNS_TIMEOUT, "no name server answered")                                                      \
+	/* echo; host firewalls */                                                                     \
+	X(PING_FORBIDDEN, "the host's kernel forbids ping sockets (net.ipv4.ping_group_range)")        \
+	X(ECHO_STRANGER, "echo reply or error that answers no ping of the guest")                      \
+	X(HOST_PROHIBITED, "forbidden by a packet filter or route of the host or the network")
 
 enum reason {
 #define REASON_ENUM(name, text) R_##name,
