@@ -1,6 +1,6 @@
 /* host_tcp.c - six calls over a TCP socket.  See host_tcp.h.
  *
- * System calls: recvmsg, recvfrom, sendmsg, setsockopt, getsockopt, shutdown, close, epoll_ctl (through loop.c).
+ * System calls: recvmsg, recvfrom, sendmsg, setsockopt, getsockopt, shutdown, ioctl, close, epoll_ctl (through loop.c).
  */
 #include "gateway/host_tcp.h"
 
@@ -8,10 +8,12 @@
 
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -43,6 +45,15 @@ static int host_latch(struct host_tcp *h, int err)
 
 /* ------------------------------------------------------------------ peek and consume */
 
+/* Without SO_PEEK_OFF one read has to pass the bytes in front, and urgent data stops a read at its mark.  More than `off` bytes are then
+ * queued though no peek returns any: reading goes on when those in front have been consumed. */
+static bool host_before_mark(const struct host_tcp *h, uint32_t off)
+{
+	int queued = 0;
+
+	return h->peek_mode == HOST_TCP_PEEK_COPY && !ioctl(h->fd, SIOCINQ, &queued) && queued > 0 && (uint32_t)queued > off;
+}
+
 /* Without SO_PEEK_OFF the bytes in front are copied into scratch memory.  EOF and "nothing yet" look alike: EOF is when the far side has
  * closed and the queue ends exactly here. */
 static ssize_t host_peek_copying(struct host_tcp *h, uint32_t off, const struct iovec *iov, int n)
@@ -69,7 +80,7 @@ static ssize_t host_peek_copying(struct host_tcp *h, uint32_t off, const struct 
 		return -errno;
 	if ((size_t)got > off)
 		return got - (ssize_t)off;
-	return (size_t)got == off && h->rdhup ? 0 : -EAGAIN;
+	return (size_t)got == off && h->rdhup && !host_before_mark(h, off) ? 0 : -EAGAIN;
 }
 
 static ssize_t host_peek_at(struct host_tcp *h, uint32_t off, const struct iovec *iov, int n)
@@ -91,12 +102,26 @@ static ssize_t host_peek_at(struct host_tcp *h, uint32_t off, const struct iovec
 	return got < 0 ? -errno : got;
 }
 
-/* Doubles the receive buffer, as far as the pool's budget goes.  SO_RCVLOWAT grows it without privilege and leaves the kernel's own
- * tuning on; the mark goes back to 1 at once. */
+/* SO_RCVLOWAT grows the buffer without privilege and leaves the kernel's own tuning on; the mark goes back to 1 at once.  How much room
+ * the kernel makes for a mark depends on the overhead it has seen in this connection: from the mark itself to several times as much.
+ * Returns the size that has come of it. */
+static int host_mark(struct host_tcp *h, int mark)
+{
+	int size = 0, one = 1;
+	socklen_t len = sizeof(size);
+
+	setsockopt(h->fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark));
+	setsockopt(h->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	getsockopt(h->fd, SOL_SOCKET, SO_RCVBUF, &size, &len);
+	return size;
+}
+
+/* Doubles the receive buffer, as far as the pool's budget goes. */
 static void host_raise(struct host_tcp *h)
 {
-	int size = 0, want, one = 1;
+	int size = 0, want, got;
 	socklen_t len = sizeof(size);
+	uint32_t gain;
 
 	h->raise_at = UINT32_MAX;
 	if (h->pool->no_raise || getsockopt(h->fd, SOL_SOCKET, SO_RCVBUF, &size, &len))
@@ -108,13 +133,17 @@ static void host_raise(struct host_tcp *h)
 	want = size < HOST_RAISE_MAX / 2 ? size * 2 : HOST_RAISE_MAX;
 	if (want <= size || (uint64_t)(want - size) > h->pool->rcvbuf_budget)
 		return;
-	/* the kernel makes room for twice the mark */
-	want /= 2;
-	setsockopt(h->fd, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof(want));
-	setsockopt(h->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
-	h->raised += (uint32_t)(want * 2 - size);
-	h->pool->rcvbuf_budget -= (uint64_t)(want * 2 - size);
-	h->raise_at = (uint32_t)want / 2;
+	got = host_mark(h, want / 2);
+	if (got < want - want / 4)
+		got = host_mark(h, want);
+	if (got <= size)
+		return;
+	gain = (uint32_t)(got - size);
+	if (gain > h->pool->rcvbuf_budget)
+		gain = (uint32_t)h->pool->rcvbuf_budget;
+	h->raised += gain;
+	h->pool->rcvbuf_budget -= gain;
+	h->raise_at = (uint32_t)got / 4;
 }
 
 static size_t host_room(const struct iovec *iov, int n)
@@ -137,7 +166,7 @@ static ssize_t host_peek(struct upstream *up, uint32_t off, const struct iovec *
 		return -EAGAIN;
 	got = host_peek_at(h, off, iov, n);
 	if (got == -EAGAIN) {
-		h->can_read = false;
+		h->can_read = host_before_mark(h, off);
 		return got;
 	}
 	if (got < 0)

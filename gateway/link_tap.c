@@ -244,8 +244,10 @@ static void tap_tx_put(struct link *l, struct tx_slot *slot, const struct frame_
 	} else if (m->mss && used > m->mss) {
 		tap_put_pieces(t, slot, m, used);
 	} else {
+		struct iovec payload = { slot->pl[0].iov_base, used }; /* one piece, of which less may be used than was asked for */
+
 		if (m->proto)
-			gso_wire_checksum(slot->head, m, slot->pl, slot->n_pl, used);
+			gso_wire_checksum(slot->head, m, &payload, used != 0, used);
 		tap_write(t, slot->head, m->head_len + used);
 	}
 }

@@ -2,7 +2,7 @@
  *
  * Below: ip_out.h, l4_wire.  Above: ip_in.c; stack_dgram() and stack_dgram_error() of stack.h stand in dgram.c too.
  *
- * prefixes: dgram_ stack_dgram
+ * prefixes: dgram_ stack_dgram_
  */
 #ifndef SLIRP_DGRAM_H
 #define SLIRP_DGRAM_H

@@ -112,7 +112,7 @@ void stack_config_init(struct stack_config *cfg); /* zeroes, then sets the tunab
 
 /* NULL: no memory.  cfg is copied; host must outlive the stack; drops counts the reasons of dropped packets. */
 struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host, struct reason_tally *drops);
-/* Every connection must be gone (tcp_conn_abort_all()).  NULL is a no-op. */
+/* Every connection must be gone (tcp_conn_drop_all()).  NULL is a no-op. */
 void stack_free(struct stack *st);
 
 /* One frame from the guest.  R_ACCEPTED or the reason why it was dropped (already counted). */

@@ -5,6 +5,8 @@
  * Below: nothing.  Above: everybody.  RFC 4291 2.5.5.2 (the IPv4-mapped form is our internal form of IPv4).
  *
  * A mapped address (::ffff:a.b.c.d) inside an IPv6 packet would be mistaken for IPv4, so ip_wire refuses it at the edge.
+ *
+ * prefixes: addr_ prefix_ endpoint_
  */
 #ifndef SLIRP_BASE_ADDR_H
 #define SLIRP_BASE_ADDR_H

@@ -28,7 +28,7 @@
  * Every client prints {"ready":N} when its connections stand, and one line of
  * JSON at the end.  The end of stdin ends any of them.
  */
-#include "traffic.h"
+#include "tests/bench/traffic.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * traffic_client.c - the guest side of every row: streams, exchanges on kept
  * and on fresh connections, and connections that say nothing.
  */
-#include "traffic.h"
+#include "tests/bench/traffic.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -3,7 +3,7 @@
  * traffic_server.c - the host side of every row: accept, read the letter that
  * names the kind, do what it says.  The letters are in traffic.c.
  */
-#include "traffic.h"
+#include "tests/bench/traffic.h"
 
 #include <errno.h>
 #include <netinet/in.h>

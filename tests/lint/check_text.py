@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Plain manners of text: no trailing blanks, C indented by tabs, a comment at the top of each C file, and no path
-of one machine (below a home folder, or below a folder of / that this machine has and Debian does not)."""
+"""Plain manners of text: no trailing blanks, C indented by tabs, a comment at the top of each C file, no path of one
+machine (below a home folder, or below a folder of / that this machine has and Debian does not), and no word in C that
+a system header owns."""
 
 import os
 import re
@@ -12,6 +13,7 @@ TEXT = (".c", ".h", ".py", ".sh", ".md", ".pkt", ".build", ".txt", ".1", ".in", 
 SYSTEM = {"bin", "boot", "dev", "etc", "lib", "lib64", "libexec", "media", "opt", "proc", "run", "sbin", "srv", "sys",
           "tmp", "usr", "var", "lost+found"}
 HOMES = {"home", "mnt", "root", "Users"}
+OWNED = {"R_OK": "unistd.h's: a packet that was taken is R_ACCEPTED"}  # word -> whose it is
 ABSOLUTE = re.compile(r"(?:^|(?<=[\s\"'`=(]))/([A-Za-z_][\w.-]*)/[A-Za-z_]")
 
 
@@ -34,6 +36,8 @@ def check(root, _build):
             if not source.lstrip().startswith("/*"):
                 problems.append(f"{path}:1: no comment at the top")
             problems += [f"{path}:{number}: indented by spaces" for number in indented_by_spaces(lines)]
+            problems += [f"{path}:{number}: {word} is {owner}" for number, line in enumerate(lines, 1)
+                         for word, owner in OWNED.items() if re.search(rf"\b{word}\b", line)]
     return problems
 
 
@@ -56,6 +60,8 @@ TOP = "/* a.c - a sample */\n"
 CASES = [
     ({"slirp/a.c": TOP + "/*\n *  drawn\n   here */\nint f(int a,\n\t  int b);\n", "docs/a.md": "/etc/resolv.conf 10/8 a/b/c\n"},
      None),
+    ({"slirp/a.c": TOP + "int f(void)\n{\n\treturn R_OKAY;\n}\n"}, None),
+    ({"slirp/a.c": TOP + "int f(void)\n{\n\treturn R_" + "OK;\n}\n"}, "R_" + "OK is unistd.h's"),
     ({"slirp/a.c": "int a;\n"}, "no comment at the top"),
     ({"slirp/a.c": TOP + "int f(void)\n{\n    return 0;\n}\n"}, "indented by spaces"),
     ({"docs/a.md": "a \n"}, "trailing blanks"),
