@@ -50,6 +50,7 @@ struct dns_relay {
 	struct htab by_guest;
 	struct siphash_key key;
 	struct list inflight; /* oldest first */
+	unsigned generation; /* of the servers */
 	uint64_t queries, answers;
 	uint16_t random[64]; /* ids, used from the end */
 	unsigned n_random;
@@ -65,6 +66,7 @@ struct dns_query {
 	struct htab_node by_guest;
 	struct tuple tuple;
 	int64_t next_try, give_up;
+	unsigned generation;  /* of the servers that the next two lines count */
 	unsigned server;      /* the one being asked, while watch is active */
 	unsigned tried, dead; /* bits: asked in this round; refused or unreachable, not to be asked again */
 	uint16_t guest_id;
@@ -261,14 +263,32 @@ static int dns_query_send_to(struct dns_query *q, unsigned server)
 	return send(q->watch.fd, q->msg, q->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+/* What this query found out about the server it asks, unless that is none of the relay's any more. */
+static void dns_query_judge(struct dns_query *q, int64_t bad_until)
+{
+	if (q->generation == q->relay->generation)
+		q->relay->bad_until[q->server] = bad_until;
+}
+
 static void dns_query_blame(struct dns_query *q, int64_t now)
 {
-	q->relay->bad_until[q->server] = now + q->relay->cfg.penalty;
+	dns_query_judge(q, now + q->relay->cfg.penalty);
+}
+
+/* The servers may be others than at the last try. */
+static void dns_query_catch_up(struct dns_query *q)
+{
+	if (q->generation == q->relay->generation)
+		return;
+	dns_query_hang_up(q);
+	q->generation = q->relay->generation;
+	q->tried = q->dead = 0;
 }
 
 /* Asks the best server that is left.  0; -EHOSTUNREACH: there is none; -EMFILE and the like: not a server's fault. */
 static int dns_query_ask(struct dns_query *q, int64_t now)
 {
+	dns_query_catch_up(q);
 	for (;;) {
 		int server = dns_relay_pick(q->relay, q->tried | q->dead, now), err;
 
@@ -331,7 +351,7 @@ static void dns_query_event(struct loop_watch *w, uint32_t events, int64_t now)
 			return;
 		}
 		if (dns_answer_matches(q, r->buf, (uint32_t)n)) {
-			r->bad_until[q->server] = 0;
+			dns_query_judge(q, 0);
 			r->answers++;
 			dns_query_deliver(q, r->buf, (uint32_t)n);
 			return;
@@ -386,6 +406,7 @@ static struct dns_query *dns_query_new(struct dns_relay *r, const struct tuple *
 		reason_count(r->cfg.drops, R_DNS_FULL);
 	}
 	q->relay = r;
+	q->generation = r->generation;
 	q->watch.fn = dns_query_event;
 	q->tuple = *t;
 	q->guest_id = bytes_get16(r->buf);
@@ -487,6 +508,26 @@ bool dns_relay_server(const struct dns_relay *r, struct addr *ret)
 	if (server < 0)
 		return false;
 	*ret = r->cfg.servers[server];
+	return true;
+}
+
+bool dns_relay_set_servers(struct dns_relay *r, const struct addr *servers, unsigned n)
+{
+	int64_t bad_until[DNS_RELAY_SERVERS] = { 0 };
+
+	n = MIN(n, DNS_RELAY_SERVERS);
+	if (n == r->cfg.n_servers && !memcmp(servers, r->cfg.servers, n * sizeof(*servers)))
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned k = 0; k < r->cfg.n_servers; k++) {
+			if (addr_eq(&servers[i], &r->cfg.servers[k]))
+				bad_until[i] = r->bad_until[k];
+		}
+	}
+	memcpy(r->cfg.servers, servers, n * sizeof(*servers));
+	memcpy(r->bad_until, bad_until, sizeof(bad_until));
+	r->cfg.n_servers = n;
+	r->generation++;
 	return true;
 }
 

@@ -50,6 +50,10 @@ enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const st
 /* The name server that flows over TCP should use: the first healthy one.  False: there is none. */
 bool dns_relay_server(const struct dns_relay *r, struct addr *ret);
 
+/* The servers from now on, at most DNS_RELAY_SERVERS are taken.  New queries ask them, with what is known of those that stay; a query in flight
+ * still takes the answer it waits for, and its next try asks the new ones.  False: they are the same, nothing changes. */
+bool dns_relay_set_servers(struct dns_relay *r, const struct addr *servers, unsigned n);
+
 void dns_relay_stats(const struct dns_relay *r, uint64_t *queries, uint64_t *answers);
 
 #endif

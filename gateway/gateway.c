@@ -8,10 +8,13 @@
 #include "gateway/dns_relay.h"
 #include "gateway/flow.h"
 #include "gateway/flow_dgram.h"
+#include "gateway/flow_echo.h"
 #include "gateway/flow_tcp.h"
 #include "gateway/hostinfo.h"
 #include "gateway/loop.h"
+#include "gateway/journal.h"
 #include "gateway/map.h"
+#include "gateway/resolv_watch.h"
 #include "slirp/tcp_conn.h"
 
 #include <errno.h>
@@ -41,7 +44,9 @@ struct gateway {
 	struct hostsock_origin origin;
 	struct flow_tcp_env tcp_env;
 	struct flow_dgram *udp;
+	struct flow_echo *echo;
 	struct dns_relay *dns;
+	struct resolv_watch *resolv; /* NULL: the name servers were given */
 	struct hostinfo *hostinfo;
 	struct loop_watch hostinfo_watch;
 	struct reason_tally drops;
@@ -153,6 +158,42 @@ static void gw_udp_flush(void *arg, int64_t now)
 	flow_dgram_flush(((struct gateway *)arg)->udp, now);
 }
 
+static enum reason gw_echo(struct stack_host *h, const struct echo *e, const struct iovec *data, int n, uint32_t len, int64_t now)
+{
+	struct gateway *gw = gw_of(h);
+	enum reason r = flow_echo_send(gw->echo, e, data, n, len, now);
+
+	return r == R_NO_DESCRIPTOR && flow_dgram_give_way(gw->udp) ? flow_echo_send(gw->echo, e, data, n, len, now) : r;
+}
+
+static enum reason gw_echo_map(void *arg, const struct addr *far, struct addr *ret)
+{
+	struct endpoint to;
+	enum reason r = gw_udp_map(arg, &(struct endpoint){ .addr = *far }, &to);
+
+	if (!r)
+		*ret = to.addr;
+	return r;
+}
+
+static enum reason gw_echo_to_guest(void *arg, const struct echo *e, const struct iovec *data, int n, uint32_t len)
+{
+	return stack_echo(((struct gateway *)arg)->stack, e, data, n, len);
+}
+
+static void gw_echo_error(void *arg, const struct echo *e, enum icmp_unreach why, uint32_t mtu, const struct addr *from)
+{
+	stack_echo_error(((struct gateway *)arg)->stack, e, why, mtu, from);
+}
+
+static void gw_resolv(void *arg, const struct addr *servers, unsigned n)
+{
+	struct gateway *gw = arg;
+
+	if (dns_relay_set_servers(gw->dns, servers, n))
+		journal_say(gw->cfg.journal, JOURNAL_INFO, "the host's resolv.conf has changed: %u name servers", n);
+}
+
 static void gw_dns_answer(void *arg, const struct tuple *t, const uint8_t *msg, uint32_t len)
 {
 	struct gateway *gw = arg;
@@ -205,7 +246,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 		return false;
 	}
 	gw->host = (struct stack_host){ .tx_get = gw_tx_get, .tx_put = gw_tx_put, .tcp_syn = gw_tcp_syn, .tcp_gone = gw_tcp_gone,
-					.dgram = gw_dgram };
+					.dgram = gw_dgram, .echo = gw_echo };
 	gw->stack = stack_new(&sc, &gw->host, &gw->drops);
 	return gw->stack || gw_no_memory(err);
 }
@@ -246,6 +287,24 @@ static bool gw_make_udp(struct gateway *gw, GError **err)
 	return gw->udp || gw_no_memory(err);
 }
 
+static bool gw_make_echo(struct gateway *gw, GError **err)
+{
+	gw->echo = flow_echo_new(&(struct flow_echo_env){ .loop = gw->loop, .origin = &gw->origin, .drops = &gw->drops,
+							  .journal = gw->cfg.journal, .map = gw_echo_map, .to_guest = gw_echo_to_guest,
+							  .error = gw_echo_error, .arg = gw });
+	return gw->echo || gw_no_memory(err);
+}
+
+/* Before gw_make_dns() reads the file: no change goes unseen. */
+static void gw_make_resolv(struct gateway *gw)
+{
+	if (gw->cfg.n_dns)
+		return;
+	gw->resolv = resolv_watch_new(gw->loop, GATEWAY_RESOLV_CONF, gw_resolv, gw);
+	if (!gw->resolv)
+		journal_say(gw->cfg.journal, JOURNAL_WARN, "the host's resolv.conf is not followed: %s", g_strerror(errno));
+}
+
 static bool gw_make_hostinfo(struct gateway *gw, GError **err)
 {
 	gw->hostinfo = hostinfo_new(err);
@@ -271,7 +330,8 @@ static bool gw_make(struct gateway *gw, GMainContext *ctx, GError **err)
 	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
 	gw->tcp_env = (struct flow_tcp_env){ .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
 					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT, .own_addresses = cfg->host_loopback };
-	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_stack(gw, err))
+	gw_make_resolv(gw);
+	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) || !gw_make_stack(gw, err))
 		return false;
 	loop_linger(gw->loop);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
@@ -304,6 +364,8 @@ void gateway_free(struct gateway *gw)
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
 	flow_dgram_free(gw->udp);
+	flow_echo_free(gw->echo);
+	resolv_watch_free(gw->resolv);
 	dns_relay_free(gw->dns);
 	loop_free(gw->loop);
 	hostinfo_free(gw->hostinfo);
@@ -322,9 +384,11 @@ void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
 {
 	struct stack_stats ss;
 	struct flow_dgram_stats us;
+	struct flow_echo_stats es;
 
 	stack_stats(gw->stack, &ss);
 	flow_dgram_stats(gw->udp, &us);
+	flow_echo_stats(gw->echo, &es);
 	*ret = (struct gateway_stats){
 		.link_rx_frames = ss.rx_frames,
 		.link_rx_bytes = ss.rx_bytes,
@@ -340,6 +404,8 @@ void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
 		.udp_sockets_now = us.sockets,
 		.udp_to_host = us.to_host,
 		.udp_to_guest = us.to_guest,
+		.echo_to_host = es.to_host,
+		.echo_to_guest = es.to_guest,
 		.turns = loop_turns(gw->loop),
 		.drops = gw->drops,
 		.closes = gw->flows.closes,

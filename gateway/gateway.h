@@ -25,6 +25,8 @@ enum {
 	GATEWAY_MTU_MAX = 65521,
 };
 
+struct journal;
+
 /* What the guest sees.  Defaults: gateway_config_init(). */
 struct gateway_config {
 	bool v4, v6;		    /* families offered; at least one */
@@ -37,8 +39,9 @@ struct gateway_config {
 	bool host_loopback;		     /* the gateway address leads to the host's loopback, and the host's own addresses are open */
 	struct addr outbound4, outbound6;    /* source of outgoing connections; addr_any: the kernel chooses */
 	char outbound_if[IF_NAMESIZE];	     /* SO_BINDTODEVICE; "": none */
-	struct addr dns[GATEWAY_DNS_MAX];    /* name servers to relay to; n_dns 0: those of the host's resolv.conf */
+	struct addr dns[GATEWAY_DNS_MAX];    /* name servers to relay to; n_dns 0: those of the host's resolv.conf, followed */
 	unsigned n_dns;
+	const struct journal *journal;	     /* of the caller, who keeps it; NULL: silence */
 	bool udp_filter_open;		     /* UDP from anybody reaches a port the guest has used; else only from those it has sent to */
 };
 
@@ -50,6 +53,7 @@ struct gateway_stats {
 	uint64_t to_host_bytes, to_guest_bytes; /* TCP payload */
 	uint64_t udp_sessions_opened, udp_sessions_now, udp_sockets_now;
 	uint64_t udp_to_host, udp_to_guest; /* datagrams, without DNS to the relay */
+	uint64_t echo_to_host, echo_to_guest; /* pings and their replies, without those the gateway answers itself */
 	uint64_t dns_queries, dns_answers;
 	uint64_t turns; /* wake-ups of the loop */
 	struct reason_tally drops;  /* packets, by reason */

@@ -85,6 +85,13 @@ static bool err_icmp6(uint8_t type, uint8_t code, enum icmp_unreach *ret)
 	}
 }
 
+bool host_udp_err_icmp(const struct sock_extended_err *ee, enum icmp_unreach *ret)
+{
+	if (ee->ee_origin == SO_EE_ORIGIN_ICMP)
+		return err_icmp4(ee->ee_type, ee->ee_code, ret);
+	return ee->ee_origin == SO_EE_ORIGIN_ICMP6 && err_icmp6(ee->ee_type, ee->ee_code, ret);
+}
+
 static void err_entry(struct host_udp *s, const struct sock_extended_err *ee, const struct sockaddr_storage *to, int64_t now)
 {
 	struct host_udp_error e = { .mtu = ee->ee_errno == EMSGSIZE ? ee->ee_info : 0 };
@@ -95,8 +102,7 @@ static void err_entry(struct host_udp *s, const struct sock_extended_err *ee, co
 			s->local_mtu = ee->ee_info;
 		return; /* the call that failed is told the rest */
 	}
-	if (ee->ee_origin == SO_EE_ORIGIN_ICMP ? !err_icmp4(ee->ee_type, ee->ee_code, &e.why) :
-	    ee->ee_origin == SO_EE_ORIGIN_ICMP6 ? !err_icmp6(ee->ee_type, ee->ee_code, &e.why) : true)
+	if (!host_udp_err_icmp(ee, &e.why))
 		return;
 	e.has_from = hostsock_endpoint((const struct sockaddr_storage *)SO_EE_OFFENDER(ee), &from);
 	if (e.has_from)

@@ -68,9 +68,10 @@ static int hostsock_place(int fd, const struct addr *to, const struct hostsock_o
 	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
 }
 
-int hostsock_open(const struct addr *to, int type, const struct hostsock_origin *origin)
+/* Descriptor or -errno. */
+static int hostsock_make(const struct addr *to, int type, int protocol, const struct hostsock_origin *origin)
 {
-	int fd = socket(addr_is_v4(to) ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(addr_is_v4(to) ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 	int r;
 
 	if (fd < 0)
@@ -81,4 +82,14 @@ int hostsock_open(const struct addr *to, int type, const struct hostsock_origin 
 		return r;
 	}
 	return fd;
+}
+
+int hostsock_open(const struct addr *to, int type, const struct hostsock_origin *origin)
+{
+	return hostsock_make(to, type, 0, origin);
+}
+
+int hostsock_open_ping(const struct addr *to, const struct hostsock_origin *origin)
+{
+	return hostsock_make(to, SOCK_DGRAM, addr_is_v4(to) ? IPPROTO_ICMP : IPPROTO_ICMPV6, origin);
 }

@@ -1,6 +1,6 @@
 /* hostsock.h - the only place where addresses become sockaddrs and back, and where host sockets are made.
  *
- * Below: slirp/base.  Above: dial.c, dns_relay.c, tests.
+ * Below: slirp/base.  Above: dial.c, dns_relay.c, host_udp.c, flow_echo.c, tests.
  */
 #ifndef GATEWAY_HOSTSOCK_H
 #define GATEWAY_HOSTSOCK_H
@@ -25,5 +25,7 @@ struct hostsock_origin {
 /* A non-blocking, close-on-exec socket of the family of `to`, bound to the origin; type SOCK_STREAM or SOCK_DGRAM.
  * Descriptor or -errno. */
 int hostsock_open(const struct addr *to, int type, const struct hostsock_origin *origin);
+/* The same for a ping socket, icmp(7); -EACCES: net.ipv4.ping_group_range leaves this user out. */
+int hostsock_open_ping(const struct addr *to, const struct hostsock_origin *origin);
 
 #endif

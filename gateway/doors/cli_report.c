@@ -23,6 +23,8 @@ static const struct {
 	COUNTER(udp_sockets_now, "host sockets for them"),
 	COUNTER(udp_to_host, "UDP datagrams guest to host"),
 	COUNTER(udp_to_guest, "UDP datagrams host to guest"),
+	COUNTER(echo_to_host, "pings guest to host"),
+	COUNTER(echo_to_guest, "replies to them"),
 	COUNTER(dns_queries, "DNS queries"),
 	COUNTER(dns_answers, "DNS answers"),
 	COUNTER(turns, "turns of the loop"),

@@ -193,6 +193,7 @@ static bool serve(struct run *r, GError **err)
 	r->child.tap = -1;
 	if (!link)
 		return false;
+	r->args.net.journal = r->journal;
 	r->gw = gateway_new(&r->args.net, link, r->ctx, err);
 	if (!r->gw)
 		return false;
