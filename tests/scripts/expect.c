@@ -164,7 +164,7 @@ static bool expect_bytes(struct play *p, struct words *w, uint16_t port)
 	return true;
 }
 
-/* "mtu N", "from ADDRESS", "about ADDRESS:PORT": of an ICMP error */
+/* "mtu N", "id N", "from ADDRESS", "about ADDRESS:PORT": of an ICMP error; about an echo: its id, and its sequence number as PORT */
 static bool expect_icmp_fact(const struct out *o, struct words *w)
 {
 	char name[ENDPOINT_STRLEN];
@@ -173,6 +173,8 @@ static bool expect_icmp_fact(const struct out *o, struct words *w)
 
 	if (words_take(w, "mtu"))
 		return words_number(w, &n) && o->mtu == n;
+	if (words_take(w, "id"))
+		return words_number(w, &n) && o->port == n;
 	if (words_take(w, "from"))
 		return words_peek(w) && addr_parse(words_next(w), &from, NULL) && addr_eq(&from, &o->addr);
 	return words_take(w, "about") && words_peek(w) && !strcmp(words_next(w), endpoint_format(&o->far, name));
@@ -245,6 +247,15 @@ static bool expect_udp(struct play *p, struct words *w)
 	return fine;
 }
 
+static bool expect_echo(struct play *p, struct words *w)
+{
+	struct out *o = expect_take(p, OUT_ECHO, 0);
+	bool fine = ping_expect(p, w, o) && expect_time(p, o);
+
+	expect_out_free(o);
+	return fine;
+}
+
 bool expect_line(struct play *p, struct words *w, uint16_t port)
 {
 	if (words_take(w, "arp"))
@@ -255,6 +266,8 @@ bool expect_line(struct play *p, struct words *w, uint16_t port)
 		return expect_icmp(p, w, port, false);
 	if (words_take(w, "icmp6"))
 		return expect_icmp(p, w, port, true);
+	if (words_take(w, "echo"))
+		return expect_echo(p, w);
 	if (words_take(w, "udp"))
 		return expect_udp(p, w);
 	if (words_take(w, "bytes"))

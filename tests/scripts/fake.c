@@ -361,6 +361,7 @@ void fake_init(struct play *p)
 		.tcp_syn = fake_tcp_syn,
 		.tcp_gone = fake_tcp_gone,
 		.dgram = fake_dgram,
+		.echo = ping_asked,
 	};
 }
 

@@ -313,6 +313,8 @@ bool guest_line(struct play *p, struct words *w, uint16_t port)
 		return guest_ns(p, w);
 	if (words_take(w, "udp"))
 		return guest_udp(p, w, port);
+	if (words_take(w, "ping"))
+		return ping_guest(p, w);
 	if (words_take(w, "icmp"))
 		return guest_ip(p, w, true);
 	if (words_take(w, "ip"))

@@ -149,10 +149,10 @@ static bool host_limit(struct play *p, struct words *w, uint32_t *limit)
 	return true;
 }
 
-/* "host answers REASON": to the next SYN; "host answers dgram REASON": to datagrams from now on */
+/* "host answers REASON": to the next SYN; "host answers dgram REASON": to datagrams from now on; likewise echo */
 static bool host_answers(struct play *p, struct words *w)
 {
-	enum reason *where = words_take(w, "dgram") ? &p->dgram_answer : &p->syn_answer;
+	enum reason *where = words_take(w, "dgram") ? &p->dgram_answer : words_take(w, "echo") ? &p->echo_answer : &p->syn_answer;
 	const char *name = words_next(w);
 
 	return (name && play_reason(name, where)) || play_fail(p, "host answers REASON");
@@ -286,6 +286,8 @@ static bool host_got(struct play *p, struct words *w, struct conn *c)
 		return host_count(p, &c->resets, 1, "abort() calls");
 	if (words_take(w, "dgram"))
 		return host_got_dgram(p, w);
+	if (words_take(w, "echo"))
+		return ping_host_got(p, w);
 	if (!words_take(w, "nothing") && !words_number(w, &n))
 		return play_fail(p, "host got NUMBER, nothing, fin, reset or dgram");
 	c->got_seen = c->written;
@@ -363,6 +365,8 @@ bool host_line(struct play *p, struct words *w, uint16_t port)
 		return host_answers(p, w);
 	if (words_take(w, "dgram"))
 		return host_dgram(p, w, port);
+	if (words_take(w, "echo"))
+		return ping_host(p, w);
 	if (words_take(w, "dials"))
 		return host_count(p, &c->dials, words_take(w, "not") ? 0 : 1, "dials");
 	if (words_take(w, "got"))

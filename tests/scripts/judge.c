@@ -221,6 +221,13 @@ static void judge_quote(struct play *p, struct out *o, const uint8_t *q, uint32_
 	o->far.port = bytes_get16(l4 + 2);
 	guest = o->v6 ? addr_from_v6(q + 8) : addr_from_v4(q + 12);
 	o->port = bytes_get16(l4);
+	if (q[o->v6 ? 6 : 9] == (o->v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP)) {
+		o->far.port = bytes_get16(l4 + 6);
+		o->port = bytes_get16(l4 + 4);
+		if (l4[0] != (o->v6 ? 128 : 8) || l4[1] || !addr_eq(&guest, o->v6 ? &p->cfg.guest6 : &p->cfg.guest4))
+			play_fail(p, "an ICMP error that quotes no echo request of the guest");
+		return;
+	}
 	if (q[o->v6 ? 6 : 9] == IP_PROTO_UDP && !addr_eq(&guest, o->v6 ? &p->cfg.guest6 : &p->cfg.guest4))
 		play_fail(p, "an ICMP error that quotes a datagram not from the guest");
 	if (q[o->v6 ? 6 : 9] != IP_PROTO_TCP)
@@ -251,7 +258,10 @@ static void judge_icmp(struct play *p, struct out *o, const struct ip *ip, const
 	o->addr = ip->src;
 	if (o->v6 ? o->icmp_type < 128 : o->icmp_type == 3 || o->icmp_type == 11)
 		judge_quote(p, o, l4 + 8, o->len);
-	if (o->v6 ? ip->payload_len + 40 > 1280 : ip->payload_len + 20 > 576)
+	if (o->icmp_type == (o->v6 ? 129 : 0)) {
+		o->kind = OUT_ECHO;
+		ping_judge(p, o, l4);
+	} else if (o->v6 ? ip->payload_len + 40 > 1280 : ip->payload_len + 20 > 576)
 		play_fail(p, "an ICMP error of %u bytes", ip->payload_len);
 	text = g_string_new(NULL);
 	g_string_append_printf(text, "icmp%s %u %u", o->v6 ? "6" : "", o->icmp_type, o->icmp_code);

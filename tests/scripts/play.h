@@ -1,7 +1,7 @@
 /* play.h - one script being played: the stage, its connections, and the loop that turns lines into events.
  *
  * Shape: play.c reads lines and moves the clock; setup.c, guest.c, host.c and expect.c are the verbs; craft.c makes guest frames;
- * fake.c is the link, the host and the upstreams that the core sees; judge.c looks at every frame that comes out.
+ * ping.c is the verbs' echo; fake.c is the link, the host and the upstreams that the core sees; judge.c looks at every frame that comes out.
  * Below: script.h, notation.h, slirp.  Above: main.c.
  *
  * prefixes: play_
@@ -74,7 +74,7 @@ struct conn {
 	enum reason gone_why;
 };
 
-enum out_kind { OUT_TCP, OUT_UDP, OUT_ICMP, OUT_ARP, OUT_NA };
+enum out_kind { OUT_TCP, OUT_UDP, OUT_ICMP, OUT_ARP, OUT_NA, OUT_ECHO };
 
 /* One frame that came out. */
 struct out {
@@ -85,7 +85,7 @@ struct out {
 	uint32_t gso;
 	struct endpoint far; /* UDP, and what an ICMP error quotes */
 	uint16_t port;	     /* of the guest, as an ICMP error quotes it */
-	uint32_t mtu;	     /* ICMP */
+	uint32_t mtu;	     /* ICMP; an echo reply's id and sequence number */
 	uint32_t len;
 	uint8_t icmp_type, icmp_code;
 	bool v6;
@@ -100,6 +100,11 @@ struct dgram_seen {
 	struct endpoint far;
 	uint32_t len;
 	struct dgram_meta meta;
+};
+
+struct echo_seen {
+	struct echo echo;
+	uint32_t len;
 };
 
 struct play {
@@ -118,12 +123,13 @@ struct play {
 	GHashTable *conns; /* by port */
 	struct endpoint far4, far6;
 	bool v6; /* new connections are IPv6 */
-	enum reason syn_answer, dgram_answer;
+	enum reason syn_answer, dgram_answer, echo_answer;
 
 	GPtrArray *inflight; /* guest frames: stay until the flush */
 	GPtrArray *dead;     /* flows the core gave back during the current call */
 	GQueue outs;	     /* struct out */
 	GQueue dgrams;	     /* struct dgram_seen */
+	GQueue echoes;	     /* struct echo_seen */
 	enum reason last_drop;
 	bool batch, manual, strict_order, leftover_ok;
 	bool range; /* the line began with "+A..B" */
@@ -171,6 +177,14 @@ bool expect_end(struct play *p);
 extern const struct upstream_ops fake_ops;
 void fake_init(struct play *p);
 void fake_reap(struct play *p); /* frees what the core gave back: legal once its call has returned */
+
+/* ping.c */
+bool ping_guest(struct play *p, struct words *w);
+bool ping_host(struct play *p, struct words *w);
+bool ping_host_got(struct play *p, struct words *w);
+bool ping_expect(struct play *p, struct words *w, struct out *o); /* o may be NULL */
+enum reason ping_asked(struct stack_host *h, const struct echo *e, const struct iovec *data, int n, uint32_t len, int64_t now);
+void ping_judge(struct play *p, struct out *o, const uint8_t *l4); /* an echo reply */
 
 /* judge.c: looks at one frame toward the guest and queues it; a fault fails the script. */
 void judge_frame(struct play *p, const uint8_t *frame, uint32_t len, uint32_t gso);
