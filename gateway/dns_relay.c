@@ -516,7 +516,7 @@ bool dns_relay_set_servers(struct dns_relay *r, const struct addr *servers, unsi
 	int64_t bad_until[DNS_RELAY_SERVERS] = { 0 };
 
 	n = MIN(n, DNS_RELAY_SERVERS);
-	if (n == r->cfg.n_servers && !memcmp(servers, r->cfg.servers, n * sizeof(*servers)))
+	if (n == r->cfg.n_servers && (!n || !memcmp(servers, r->cfg.servers, n * sizeof(*servers))))
 		return false;
 	for (unsigned i = 0; i < n; i++) {
 		for (unsigned k = 0; k < r->cfg.n_servers; k++) {
@@ -524,7 +524,8 @@ bool dns_relay_set_servers(struct dns_relay *r, const struct addr *servers, unsi
 				bad_until[i] = r->bad_until[k];
 		}
 	}
-	memcpy(r->cfg.servers, servers, n * sizeof(*servers));
+	if (n)
+		memcpy(r->cfg.servers, servers, n * sizeof(*servers));
 	memcpy(r->bad_until, bad_until, sizeof(bad_until));
 	r->cfg.n_servers = n;
 	r->generation++;

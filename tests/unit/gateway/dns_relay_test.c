@@ -223,6 +223,72 @@ static void failover_cleared(struct fixture *f, gconstpointer data)
 	assert_server(f, 0);
 }
 
+/* Other servers while queries are in flight: those end with whom they asked, the next ones ask the new. */
+static void servers_changed(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0);
+
+	relay_new(f, 1);
+	g_assert_cmpint(ask_from(f, 1, &q), ==, R_ACCEPTED);
+	g_assert_false(dns_relay_set_servers(f->relay, f->addr, 1)); /* the same */
+	g_assert_true(dns_relay_set_servers(f->relay, f->addr + 1, 2));
+	assert_server(f, 1);
+	g_assert_cmpint(ask_from(f, 2, &q), ==, R_ACCEPTED);
+	server_serves(f, 1, 0);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+	g_assert_cmpuint(f->heard_tuple.guest.port, ==, 2);
+	server_serves(f, 0, 0);
+	g_assert_cmpuint(f->n_heard, ==, 2);
+	g_assert_cmpuint(f->heard_tuple.guest.port, ==, 1);
+}
+
+/* The old server is silent, or refuses: the next try of a query in flight asks the new one; who failed before is still known to have. */
+static void servers_dead(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(1, "example.org", 0);
+
+	server_close(f, 0);
+	g_assert_cmpint(ask_from(f, 1, &q), ==, R_ACCEPTED);
+	settle(f);
+	server_serves(f, 1, 0); /* 0 has its penalty now */
+	g_assert_true(dns_relay_set_servers(f->relay, (struct addr[]){ f->addr[0], f->addr[2] }, 2));
+	assert_server(f, 2);
+	relay_new_timed(f, 1, 50, NEVER_MS, NEVER_MS);
+	f->server[0] = server_open(f, 0);
+	g_assert_cmpint(ask_from(f, 2, &q), ==, R_ACCEPTED);
+	g_assert_true(dns_relay_set_servers(f->relay, f->addr + 2, 1));
+	g_usleep(50000);
+	settle(f);
+	while (f->n_heard < 2) {
+		struct endpoint from;
+		struct msg m;
+
+		g_main_context_iteration(f->ctx, FALSE);
+		if (server_hears(f, 2, &m, &from)) {
+			m = answer_to(&m, m.len);
+			server_says(f, 2, &from, &m);
+		}
+	}
+	assert_server(f, 2);
+}
+
+/* No server any more: the guest hears so at once; and one again. */
+static void servers_none(struct fixture *f, gconstpointer data)
+{
+	struct msg q = query(0x4321, "example.org", 0);
+	struct addr a;
+
+	g_assert_true(dns_relay_set_servers(f->relay, NULL, 0));
+	g_assert_false(dns_relay_server(f->relay, &a));
+	g_assert_cmpint(ask(f, &q), ==, R_ACCEPTED);
+	settle(f);
+	assert_servfail(f, &q);
+	g_assert_true(dns_relay_set_servers(f->relay, f->addr, SERVERS));
+	g_assert_cmpint(ask(f, &q), ==, R_ACCEPTED);
+	server_serves(f, 0, 0);
+	g_assert_cmpuint(f->n_heard, ==, 2);
+}
+
 /* With one server, it is asked again from the same socket, so that either answer counts. */
 static void failover_single(struct fixture *f, gconstpointer data)
 {
@@ -457,6 +523,9 @@ int main(int argc, char **argv)
 	TEST("failover/silent", failover_silent);
 	TEST("failover/cleared", failover_cleared);
 	TEST("failover/single", failover_single);
+	TEST("servers/changed", servers_changed);
+	TEST("servers/dead", servers_dead);
+	TEST("servers/none", servers_none);
 	TEST("fail/timeout", fail_timeout);
 	TEST("fail/refused", fail_refused);
 	TEST("fail/at_once", fail_at_once);
