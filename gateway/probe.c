@@ -260,7 +260,7 @@ const struct probe probe_list[] = {
 	{ "descriptors", false, "connections beyond that are refused", probe_descriptors },
 	{ "name servers", false, "names are not resolved", probe_resolv },
 	{ "IPv6", false, "the guest's IPv6 connections are refused", probe_ipv6 },
-	{ "ping sockets", false, "the guest's pings to the outside get no answer", probe_ping },
+	{ "ping sockets", false, "the guest's pings to the outside are refused (administratively prohibited); the gateway itself answers", probe_ping },
 	{ "TCP peek offset", false, "bytes in flight are read twice", probe_peek },
 	{ "UDP offload", false, "one system call per datagram", probe_udp },
 	{ NULL, false, NULL, NULL },

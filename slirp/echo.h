@@ -5,7 +5,7 @@
  * What it is not: a table: the core keeps nothing about a ping.
  * Below: ip_out.h, neigh.h, icmp_wire.  Above: ip_in.c.  RFC 792, RFC 1122 3.2.2.6, RFC 4443 4.1 and 4.2.
  *
- * prefixes: echo_ stack_echo
+ * prefixes: echo_ stack_echo_
  */
 #ifndef SLIRP_ECHO_H
 #define SLIRP_ECHO_H

@@ -89,7 +89,7 @@ static void begin(struct fixture *f)
 	g_assert_cmpint(fcntl(f->raw, F_SETFL, flags | O_NONBLOCK), ==, 0);
 	f->env = (struct flow_echo_env){ .loop = f->loop, .origin = &f->origin, .drops = &f->drops, .map = fake_map,
 					 .to_guest = fake_to_guest, .error = fake_error, .arg = f };
-	ping_groups("0 2147483647");
+	ping_groups("0 0");
 }
 
 static void start(struct fixture *f)
@@ -413,7 +413,7 @@ static void forbidden(void)
 	text[n] = '\0';
 	g_assert_nonnull(strstr(text, "net.ipv4.ping_group_range"));
 	g_assert_true(strchr(text, '\n') == text + n - 1);
-	ping_groups("0 2147483647");
+	ping_groups("0 0");
 	g_assert_cmpint(ping(&f, "127.0.0.1", 1, 1), ==, R_ACCEPTED);
 	g_assert_cmpint(read(p[0], text, sizeof(text)), <, 0);
 	end(&f);

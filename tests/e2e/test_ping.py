@@ -1,0 +1,79 @@
+"""Pings of a guest: to the gateway, to the internet, to nobody, at hop limit 1; and without ping sockets. B38."""
+
+import pytest
+
+from wire import *
+
+RANGE = "/proc/sys/net/ipv4/ping_group_range"
+
+
+def ping_groups(text):
+    with open(RANGE, "w", encoding="ascii") as f:
+        f.write(text)
+
+
+@pytest.fixture
+def ping(guest):
+    """ping(ARGS..., status=0) -> Guest, whose text is ping's. The host gives ping sockets to everybody there is here."""
+    def run(*args, status=0, opts=()):
+        return guest("", command=["ping", "-n", "-W", "10", *map(str, args)], status=status,
+                     opts=["--root", *opts])
+    ping_groups("0 0")
+    yield run
+    ping_groups("1 0")
+
+
+@pytest.mark.parametrize("to", [GATEWAY4, DNS4, GATEWAY6, DNS6])
+def test_gateway_answers(ping, to):
+    ping_groups("1 0")  # it needs no socket for that
+    g = ping("-c", 2, "-i", 0.2, "-s", 1000, to)
+    assert "2 received" in g.text and g.stats["echo_to_host"] == 0
+
+
+@pytest.mark.parametrize("to", [WEB4, WEB6, MORE4[0]])
+def test_b38_internet(ping, to):
+    g = ping("-c", 3, "-i", 0.2, "-s", 1200, "-p", "5a", to)
+    assert "3 received" in g.text and "wrong" not in g.text
+    assert g.stats["echo_to_host"] == g.stats["echo_to_guest"] == 3
+
+
+def test_two_at_once(guest):
+    """Ids of two programs stay apart."""
+    ping_groups("0 0")
+    try:
+        g = guest("", command=["sh", "-c", f"ping -nc 5 -i 0.2 {WEB4} & ping -nc 5 -i 0.2 {MORE4[0]}; wait"], opts=["--root"])
+    finally:
+        ping_groups("1 0")
+    assert g.text.count("5 received") == 2
+
+
+@pytest.mark.parametrize("to", [WEB4, WEB6])
+def test_hop_limit_one(ping, to):
+    g = ping("-c", 1, "-t", 1, to, status=1)
+    assert f"From {GATEWAY6 if ':' in to else GATEWAY4} icmp_seq=1 Time" in g.text
+    assert g.stats["echo_to_host"] == 0 and g.stats["drops"]["HOP_LIMIT"] >= 1
+
+
+@pytest.mark.parametrize("to, says", [
+    ("198.51.100.1", "Destination Host Unreachable"),  # a route of the host says so
+    ("203.0.113.77", "Destination Host Unreachable"),  # nobody answers the host's ARP
+    ("10.0.2.99", "Destination Host Unreachable"),     # nobody else on the guest's link
+    ("2001:db8:2::1", "No route"),
+    (HOST4, "Packet filtered"),                        # the host's own addresses are closed
+    (HOST6, "Administratively prohibited"),
+])
+def test_b38_nobody(ping, to, says):
+    assert says in ping("-c", 1, to, status=1).text
+
+
+def test_host_loopback_opens_the_host(ping):
+    assert "1 received" in ping("-c", 1, HOST4, opts=["--host-loopback"]).text
+
+
+@pytest.mark.parametrize("to, says", [(WEB4, "Packet filtered"), (WEB6, "Administratively prohibited")])
+def test_no_ping_sockets(ping, to, says):
+    """The guest hears it at once, the person once, with the remedy."""
+    ping_groups("1 0")
+    g = ping("-c", 3, "-i", 0.2, to, status=1, opts=["--log-level", "warn"])
+    assert says in g.text and g.stats["drops"]["PING_FORBIDDEN"] == 3
+    assert g.err.count("net.ipv4.ping_group_range") == 1
