@@ -2,6 +2,7 @@
 #include "slirp/dgram.h"
 
 #include "slirp/ip_out.h"
+#include "slirp/service.h"
 #include "slirp/stack_state.h"
 #include "slirp/wire/l4_wire.h"
 
@@ -13,6 +14,8 @@ enum reason dgram_in(struct stack *st, const struct tuple *t, const struct paylo
 
 	if (n < 0)
 		return R_L4_LENGTH;
+	if (service_wants(st, t))
+		return service_in(st, t, iov, n, len);
 	return st->host->dgram(st->host, t, iov, n, len, now);
 }
 

@@ -81,7 +81,13 @@
 	X(DNS_MALFORMED, "DNS message is too short or not a query")                                    \
 	X(DNS_FULL, "too many DNS queries in flight: the oldest was given up")                         \
 	X(DNS_MISMATCH, "DNS answer that matches no query")                                            \
-	X(DNS_TIMEOUT, "no name server answered")
+	X(DNS_TIMEOUT, "no name server answered") \
+	/* DHCP */ \
+	X(DHCP_MALFORMED, "DHCP message that is cut short, overlong, or lacks what its type needs") \
+	X(DHCP_RELAYED, "DHCP message of a relay: there is none on this link") \
+	X(DHCP_TYPE, "DHCP message that no client sends to a server, or not in this way") \
+	X(DHCP_OTHER_SERVER, "DHCP message meant for another server") \
+	X(DHCP_DECLINED, "guest declined the address that is its own: it saw somebody else use it")
 
 enum reason {
 #define REASON_ENUM(name, text) R_##name,
