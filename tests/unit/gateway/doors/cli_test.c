@@ -59,7 +59,7 @@ static void test_values(void)
 	char **words;
 
 	good("--net=192.168.7.0/24 --net6 2001:db8:7::/64 --mtu 1500 --mac=02:00:00:00:00:01 --ifname eth0 --dns 192.0.2.53 "
-	     "--dns=2001:db8::53 --search a.test --search b.test --host-loopback --outbound 192.0.2.1 --outbound 2001:db8::1 "
+	     "--dns=2001:db8::53 --search a.test --search b.test --hostname box --domain c.test --host-loopback --outbound 192.0.2.1 --outbound 2001:db8::1 "
 	     "--outbound-if eth7 --root --no-offload --stats=json --log-level debug",
 	     &a, &words);
 	check_addr(&a.net.guest4, "192.168.7.15");
@@ -71,6 +71,9 @@ static void test_values(void)
 	check_addr(&a.net.dns[1], "2001:db8::53");
 	g_assert_cmpstr(a.search[1], ==, "b.test");
 	g_assert_null(a.search[2]);
+	g_assert_cmpstr(a.net.search, ==, "a.test b.test");
+	g_assert_cmpstr(a.net.hostname, ==, "box");
+	g_assert_cmpstr(a.net.domain, ==, "c.test");
 	g_assert_true(a.net.host_loopback && a.map_root && !a.offload);
 	check_addr(&a.net.outbound4, "192.0.2.1");
 	check_addr(&a.net.outbound6, "2001:db8::1");
@@ -159,6 +162,10 @@ static void test_wrong(void)
 		  "--dns: 1.1.1.9: more than 8 name servers, column 1" },
 		{ "--search a..b", "--search: a..b: an empty label, column 3" },
 		{ "--search a_b!c", "--search: a_b!c: a character that no domain name has, column 4" },
+		{ "--hostname a.b!", "--hostname: a.b!: a character that no domain name has, column 4" },
+		{ "--hostname aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.a",
+		  "--hostname: aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.a: longer than 63 characters, column 64" },
+		{ "--domain .a", "--domain: .a: an empty label, column 1" },
 		{ "--outbound 192.0.2.1 --outbound 192.0.2.2", "--outbound: 192.0.2.2: a second IPv4 address, column 1" },
 		{ "-6 --outbound 192.0.2.1", "--outbound: 192.0.2.1: its family is switched off by -6" },
 		{ "--log-level loud", "--log-level: loud: none of error, warn, info, debug, column 1" },
