@@ -50,7 +50,7 @@ struct loop {
 	struct timerq timers;
 	struct list reap;
 
-	struct epoll_event batch[LOOP_EVENTS]; /* data.ptr: the watch; the loop itself for the link; NULL: skip */
+	struct epoll_event batch[LOOP_EVENTS]; /* data.ptr: the watch; NULL: removed meanwhile */
 	int n_batch, cursor;		       /* entries in front of cursor are done */
 
 	int64_t wake; /* when the next turn is due if no descriptor is ready; 0: at once */
@@ -75,20 +75,20 @@ uint64_t loop_turns(const struct loop *l)
 	return l->turns;
 }
 
-/* Takes ready descriptors from the kernel, waiting for the first at most `ms`.  True: there may be more. */
+/* Takes ready descriptors from the kernel, waiting for the first at most `ms`; what is the link's or the context's leaves the batch.  True:
+ * there may be more. */
 static bool loop_fetch(struct loop *l, int ms)
 {
 	int n = epoll_wait(l->epfd, l->batch, LOOP_EVENTS, ms);
 
-	l->n_batch = n > 0 ? n : 0;
-	for (int i = 0; i < l->n_batch; i++) {
+	l->n_batch = 0;
+	for (int i = 0; i < n; i++) {
 		if (l->batch[i].data.ptr == l)
 			l->link_ready = true;
 		else if (l->batch[i].data.ptr == &l->foreign_fd)
 			l->foreign_ready = true;
 		else
-			continue;
-		l->batch[i].data.ptr = NULL;
+			l->batch[l->n_batch++] = l->batch[i];
 	}
 	return n == LOOP_EVENTS;
 }
@@ -256,6 +256,11 @@ static bool loop_foreign_sync(struct loop *l)
 	return l->foreign_fd >= 0;
 }
 
+static bool loop_has_work(const struct loop *l)
+{
+	return l->n_batch || l->link_ready || l->wake <= loop_now();
+}
+
 /* After a turn: is there another one to make before GLib gets its say?  A lingering loop waits for it in epoll_wait() alone, while
  * traffic flows and no other source is ready: GLib's poll() in front of it costs a system call more per turn.  *left as loop_fetch() says. */
 static bool loop_again(struct loop *l, bool due, bool lingers, bool *left)
@@ -265,7 +270,7 @@ static bool loop_again(struct loop *l, bool due, bool lingers, bool *left)
 	if (l->gone_err || l->foreign_ready || (!due && !lingers))
 		return false;
 	*left = loop_fetch(l, wait);
-	return due || l->n_batch || l->link_ready;
+	return due || loop_has_work(l);
 }
 
 static gboolean loop_source_dispatch(GSource *source, GSourceFunc fn, gpointer data)
@@ -283,6 +288,8 @@ static gboolean loop_source_dispatch(GSource *source, GSourceFunc fn, gpointer d
 	lingers = l->lingers && loop_foreign_sync(l);
 	most = lingers ? LOOP_LINGER_US : LOOP_STREAK_US;
 	left = g_source_query_unix_fd(source, l->tag) && loop_fetch(l, 0);
+	if (!left && !loop_has_work(l)) /* it was another source's descriptor */
+		return G_SOURCE_CONTINUE;
 	do
 		due = loop_turn(l, left);
 	while (loop_now() - start < most && (lingers || ++turns < LOOP_STREAK) && loop_again(l, due, lingers, &left));

@@ -214,6 +214,7 @@ def test_host_is_closed_by_default(guest, host_service):
 def test_an_address_the_host_gets_later_is_closed_too(start, host_service):
     g = start("""
 hear()
+dns_udp(DNS4, "www.e2e.test") # a turn of the loop has passed
 say(refusal("203.0.113.77", int(sys.argv[1]))[0])
 """, host_service)
     subprocess_ip("address add 203.0.113.77/24 dev gw0")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Every reason of the X-macro list in slirp/base/reason.h is produced by a test: some file under tests/ names it.
 
-A test names SPOOFED_MAC as R_SPOOFED_MAC, or, on a line that speaks of a reason, drop, close or refusal, as SPOOFED_MAC,
+A test names SPOOFED_MAC as R_SPOOFED_MAC, or, on a line that speaks of a reason, drop, gone, close or refusal, as SPOOFED_MAC,
 spoofed_mac or spoofed-mac. The lint tools do not count.
 """
 
@@ -12,7 +12,7 @@ import common
 
 LIST = "slirp/base/reason.h"
 ROW = re.compile(r'\bX\(\s*([A-Z][A-Z0-9_]*)\s*,\s*"')
-SPEAKS = re.compile(r"^.*(?:reason|drop|close|refuse|reject|count).*$", re.M | re.I)
+SPEAKS = re.compile(r"^.*(?:reason|drop|gone|close|refuse|reject|count).*$", re.M | re.I)
 
 
 def check(root, _build):

@@ -3,7 +3,7 @@
  * Over IPv4 and IPv6, with SO_PEEK_OFF and with the copying fallback (trap 7).  The traps of polling and buffers are in host_tcp_test.c.
  * Below: host_tcp_pair.h.
  */
-#include "host_tcp_pair.h"
+#include "tests/unit/gateway/host_tcp_pair.h"
 
 #include <linux/filter.h>
 

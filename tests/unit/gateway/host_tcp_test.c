@@ -4,7 +4,7 @@
  * Every cure runs over IPv4 and IPv6, with SO_PEEK_OFF and with the copying fallback (trap 7).
  * Below: host_tcp_pair.h.
  */
-#include "host_tcp_pair.h"
+#include "tests/unit/gateway/host_tcp_pair.h"
 
 static uint8_t block[1 << 20];
 
