@@ -43,7 +43,7 @@ struct stack_tunables {
 #undef STACK_TUNABLE_FIELD
 };
 
-/* Sets the row called `name` after checking its range.  False: no such row, or out of range (*ret_why then says which range). */
+/* Sets the row called `name` after checking its range.  False: no such row (both 0), or out of range. */
 bool stack_tunable_set(struct stack_tunables *t, const char *name, int64_t value, int64_t *ret_min, int64_t *ret_max);
 
 #endif

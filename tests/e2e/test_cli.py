@@ -1,4 +1,4 @@
-"""The command line: what a person and a script rely on. DESIGN of doors: native; contract B19, L8, D14."""
+"""The command line: what a person and a script rely on. Design 9, contract B19, L8, D14."""
 
 import json
 import subprocess
