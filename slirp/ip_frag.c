@@ -219,7 +219,7 @@ static enum reason frag_place(struct frag_set *s, const struct frag_piece *piece
 	if (n != &s->pieces) {
 		other = container_of(n, struct frag_piece, node);
 		if (other->off == piece->off && other->len == piece->len && !memcmp(other->data, piece->data, piece->len))
-			return R_FRAG_DUPLICATE;
+			return more || s->total ? R_FRAG_DUPLICATE : R_FRAG_OVERLAP; /* what had more behind it is not the last one */
 		if (other->off + other->len > piece->off)
 			return R_FRAG_OVERLAP;
 	}
