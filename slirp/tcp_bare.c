@@ -36,6 +36,15 @@ bool tcp_bare_send(struct stack *st, const struct tuple *t, const struct tcp_seg
 	return true;
 }
 
+void tcp_bare_time_wait(struct stack *st, const struct tcp_tw_entry *e, int64_t now)
+{
+	struct tcp_seg seg = { .sport = e->tuple.far.port, .dport = e->tuple.guest.port, .seq = e->snd_nxt, .ack = e->rcv_nxt,
+			       .flags = TCP_ACK, .has_ts = e->ts_ok, .tsecr = e->ts_recent };
+
+	seg.tsval = (uint32_t)(now / 1000) + e->ts_offset;
+	tcp_bare_send(st, &e->tuple, &seg);
+}
+
 void tcp_bare_segment(struct stack *st, const struct tuple *t, uint32_t seq, uint32_t ack, uint8_t flags)
 {
 	struct tcp_seg seg = { .sport = t->far.port, .dport = t->guest.port, .seq = seq, .ack = ack, .flags = flags };

@@ -8,6 +8,7 @@
 #define SLIRP_TCP_BARE_H
 
 #include "slirp/stack.h"
+#include "slirp/tcp_tw.h"
 #include "slirp/wire/l4_wire.h"
 
 #include <stdbool.h>
@@ -21,6 +22,8 @@ struct frame_meta tcp_bare_head(struct stack *st, const struct tuple *t, uint8_t
 bool tcp_bare_send(struct stack *st, const struct tuple *t, const struct tcp_seg *seg);
 /* A segment without options, window or connection. */
 void tcp_bare_segment(struct stack *st, const struct tuple *t, uint32_t seq, uint32_t ack, uint8_t flags);
+/* The acknowledgement that a time-wait entry owes, with timestamps if they were agreed. */
+void tcp_bare_time_wait(struct stack *st, const struct tcp_tw_entry *e, int64_t now);
 /* RST for a connection in any state; nothing else about it changes. */
 void tcp_bare_reset(const struct tcp_conn *c);
 

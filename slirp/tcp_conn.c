@@ -36,14 +36,22 @@ void tcp_conn_enter(struct tcp_conn *c, enum tcp_state s)
 
 void tcp_conn_touch(struct tcp_conn *c)
 {
-	if (c->state == TCP_HELD || !list_empty(&c->touched))
+	if (c->state == TCP_HELD)
 		return;
+	if (!list_empty(&c->touched)) {
+		/* what the guest sent this turn is gone after it, full link or not */
+		if (!c->stalled || (!c->rx_len && !c->rx_fin))
+			return;
+		list_unlink(&c->touched);
+	}
+	c->stalled = false;
 	list_push_tail(&c->st->touched, &c->touched);
 }
 
 void tcp_conn_stall(struct tcp_conn *c, bool sent)
 {
 	list_unlink(&c->touched);
+	c->stalled = true;
 	list_push_tail(sent ? &c->st->stalled_sent : &c->st->stalled, &c->touched);
 }
 

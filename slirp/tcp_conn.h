@@ -66,11 +66,12 @@ struct tcp_rx; /* one in-order piece of payload waiting for the flush, tcp_rx.h 
 struct tcp_conn {
 	struct htab_node node;	/* in the stack's table, by tuple */
 	struct timer timer;	/* caches tcp_timer_deadline() from above or below: never later */
-	struct list touched;	/* on the stack's touched list, or on none */
+	struct list touched;	/* on one of the stack's lists of touched and of stalled connections, or on none */
 	struct stack *st;
 	struct upstream *up;	/* NULL while HELD */
 	struct tuple tuple;
 	uint8_t state;		/* enum tcp_state; changed by tcp_conn_enter() alone */
+	bool stalled;		/* met a full link and has not been flushed since */
 
 	/* options agreed at SYN time */
 	bool ts_ok, sack_ok;

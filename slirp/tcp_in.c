@@ -47,11 +47,13 @@ static bool in_tw_newer(const struct tcp_tw_entry *e, const struct tcp_seg *seg)
 	return seq_lt(e->rcv_nxt, seg->seq);
 }
 
-static enum reason in_time_wait(struct stack *st, struct tcp_tw_entry *e, const struct tcp_seg *seg)
+static enum reason in_time_wait(struct stack *st, struct tcp_tw_entry *e, const struct tcp_seg *seg, int64_t now)
 {
 	if (seg->flags & TCP_RST)
 		return R_TCP_RST_NO_CONN; /* RFC 1337 */
-	tcp_bare_segment(st, &e->tuple, e->snd_nxt, e->rcv_nxt, TCP_ACK);
+	if (e->ts_ok && seg->has_ts && seq_lt(e->ts_recent, seg->tsval) && seq_le(seg->seq, e->rcv_nxt))
+		e->ts_recent = seg->tsval;
+	tcp_bare_time_wait(st, e, now);
 	return seg->flags & TCP_SYN ? R_TCP_SYN_IN_WINDOW : R_ACCEPTED;
 }
 
@@ -61,7 +63,7 @@ static enum reason in_no_conn(struct stack *st, const struct tuple *t, const str
 	struct tcp_tw_entry *e = tcp_tw_find(&st->tw, t, stack_hash(st, t), now);
 
 	if (e && !(first_syn && in_tw_newer(e, seg)))
-		return in_time_wait(st, e, seg);
+		return in_time_wait(st, e, seg, now);
 	if (e)
 		tcp_tw_remove(&st->tw, e);
 	if (first_syn)
@@ -116,15 +118,19 @@ static enum reason in_syn(struct tcp_conn *c, const struct tcp_seg *seg)
 
 static enum reason in_sequence(struct tcp_conn *c, const struct tcp_seg *seg)
 {
-	uint32_t end = seg->seq + in_seg_span(seg);
+	uint32_t end = seg->seq + in_seg_span(seg), edge = tcp_rcv_edge(c);
 
+	/* RFC 9293 3.10.7.4: valid ACKs count while our window is shut.  A guest that probes with new data (RFC 1122 4.2.2.17) stands one
+	 * byte beyond it from then on, with everything it acknowledges. */
+	if (c->rcv_adv == c->rcv_nxt)
+		edge++;
 	if (c->ts_ok && seg->has_ts) {
 		if (seq_lt(seg->tsval, c->ts_recent))
 			return in_ack_and(c, R_TCP_PAWS);
 		if (seq_le(seg->seq, c->ack_sent))
 			c->ts_recent = seg->tsval;
 	}
-	if (seq_lt(end, c->ack_sent) || seq_lt(tcp_rcv_edge(c), seg->seq))
+	if (seq_lt(end, c->ack_sent) || seq_lt(edge, seg->seq))
 		return in_ack_and(c, R_TCP_WINDOW);
 	return R_ACCEPTED;
 }
@@ -133,7 +139,10 @@ static enum reason in_sequence(struct tcp_conn *c, const struct tcp_seg *seg)
 
 static void in_window(struct tcp_conn *c, const struct tcp_seg *seg, int64_t now)
 {
-	if (!seq_lt(c->snd_wl1, seg->seq) && !(c->snd_wl1 == seg->seq && seq_le(c->snd_wl2, seg->ack)))
+	if (seq_lt(seg->ack, c->snd_una))
+		return; /* SND.UNA =< SEG.ACK: an old segment's window counts from where that one stood */
+	/* an ACK of new data is the newest there is, whatever SND.WL1 says: a retransmission may have a smaller number than what came before */
+	if (seg->ack == c->snd_una && !seq_lt(c->snd_wl1, seg->seq) && !(c->snd_wl1 == seg->seq && seq_le(c->snd_wl2, seg->ack)))
 		return;
 	if (!c->snd_wnd && seg->window)
 		tcp_timer_window_open(c, now);

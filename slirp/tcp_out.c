@@ -159,7 +159,9 @@ static void out_guest_fin(struct tcp_conn *c)
 {
 	c->rx_fin = false;
 	c->rcv_nxt++;
-	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt); /* the ACK may wait: the far side's answer or FIN is likely to carry it */
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt);
+	if (c->fin_sent)
+		c->ack_now = true; /* nothing follows that could carry it; else it may wait for the far side's answer or FIN */
 	tcp_conn_enter(c, c->state == TCP_ESTABLISHED ? TCP_CLOSE_WAIT : TCP_CLOSING);
 	c->up->ops->shutdown(c->up);
 }
@@ -297,14 +299,14 @@ static enum out_result out_new(struct tcp_conn *c, int64_t now)
 	uint32_t budget = (uint32_t)c->st->cfg.tune.flush_budget;
 
 	while (!(c->fin_sent && c->snd_nxt == c->snd_max)) {
-		uint32_t usable = out_usable(c), sent = 0;
+		uint32_t usable = out_usable(c), most = budget > c->mss ? budget : c->mss, sent = 0;
 		bool sliver = out_is_sliver(c, usable);
 		enum out_result r;
 
 		if (!budget)
 			return OUT_SENT; /* more next turn */
-		if (usable > budget)
-			usable = budget > c->mss ? budget : c->mss;
+		if (usable > most)
+			usable = most;
 		if (usable > c->mss)
 			usable -= usable % c->mss;
 		r = usable ? out_data(c, c->snd_nxt, usable, sliver, now, &sent) : out_closed_window(c, now);
@@ -417,6 +419,7 @@ void tcp_out_flush(struct tcp_conn *c, int64_t now)
 	uint64_t frames = c->st->stats.tx_frames;
 	enum out_result r;
 
+	c->stalled = false;
 	if (c->state == TCP_SYN_RECEIVED) {
 		if (c->snd_max == c->iss || c->rtx_now)
 			out_syn_ack(c, now);

@@ -1,0 +1,223 @@
+/* sim.h - a whole world in virtual time: guests with a TCP of their own, two bad wires, the core, and far ends that dawdle.
+ *
+ * What it is: one seed makes one world; everything in it (options, sizes, delays, losses, ends) comes from that seed, so that a failure
+ * is replayed by its number.  sim.c plays, guest.c and guest_out.c are the guest's TCP, wire.c is both directions of the link, far.c
+ * is what stands behind the core.
+ * What it is not: a second look at single rules: that is tests/scripts.  Here the whole must come out right: every byte, every end.
+ * Below: slirp.  Above: nothing.
+ */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+#include "slirp/stack.h"
+#include "slirp/tcp_conn.h"
+#include "slirp/wire/csum_wire.h"
+#include "slirp/wire/ip_wire.h"
+#include "slirp/wire/l4_wire.h"
+
+#include <glib.h>
+
+enum {
+	SIM_CONNS = 4,
+	SIM_PORT = 40000,
+	SIM_RANGES = 32, /* pieces a guest keeps beyond a gap */
+	SIM_MS = 1000,
+	SIM_S = 1000000,
+};
+
+#define SIM_NEVER INT64_MAX
+
+struct sim;
+
+/* ---- the link */
+
+/* Chances per thousand frames. */
+struct wire_faults {
+	uint32_t lose, repeat, reorder, corrupt;
+	int64_t delay_min, delay_max; /* microseconds; frames keep their order unless reordered */
+	int64_t late_max;	      /* how far behind a reordered or repeated frame may fall */
+};
+
+struct wire_frame {
+	int64_t at;
+	uint32_t len;
+	uint16_t gso_size; /* toward the core: a super-frame */
+	bool offload;	   /* super-frame, or checksum vouched for: not cut, not corrupted */
+	uint8_t data[];
+};
+
+struct wire {
+	struct sim *sim;
+	struct wire_faults faults;
+	GQueue frames; /* by time */
+	int64_t last_at;
+	uint32_t lost;
+};
+
+/* ---- the guest's TCP */
+
+enum guest_state { GUEST_IDLE, GUEST_SYN_SENT, GUEST_OPEN, GUEST_CLOSED, GUEST_RESET };
+
+struct guest_range {
+	uint32_t start, end;
+};
+
+struct guest {
+	struct sim *sim;
+	struct sim_conn *conn;
+	enum guest_state state;
+	uint16_t port;
+
+	/* character, from the seed */
+	bool want_ts, want_sack, want_wscale, keeps_order, silly, nagle, counts_dups, drops_pure_order;
+	uint8_t wscale;
+	uint16_t mss_in;      /* what its SYN offers; 0: none */
+	uint32_t rcv_buf, read_max, write_max, super;
+	int64_t read_gap, write_gap, ack_delay;
+	uint32_t ack_every;
+	bool close_last;      /* its FIN waits for the far side's */
+	int64_t abort_at, open_at;
+
+	/* agreed */
+	bool ts, sack;
+	uint8_t snd_scale, rcv_scale;
+	uint32_t mss;	      /* toward the core, options deducted */
+
+	/* sending */
+	uint32_t iss, una, nxt, max, wnd, wl1, wl2, max_wnd;
+	uint32_t total, written; /* stream bytes: in all, handed to TCP by the application */
+	bool fin_sent;
+	uint32_t cwnd, ssthresh, recover;
+	uint8_t dups, backoff;
+	bool recovering;
+	int64_t srtt, rto, rto_at, sent_at;
+	uint32_t sent_seq;
+
+	/* receiving */
+	uint32_t irs, rcv_nxt, adv, ack_sent, unacked;
+	uint32_t read;	      /* stream bytes the application took */
+	bool fin_seen, ack_now;
+	uint32_t fin_at;
+	int64_t ack_at, read_at, write_at, alive_at;
+	struct guest_range range[SIM_RANGES];
+	int n_range;
+	uint32_t ts_recent, ts_base;
+	bool closed_second;   /* the far side's FIN came before ours left: no time-wait here */
+	uint32_t timeouts, fast;
+
+	/* what the gateway said, in the order it said it */
+	bool gw_known, gw_scaled;
+	uint32_t gw_edge, gw_ack;
+};
+
+/* ---- the far side */
+
+enum far_dial { FAR_DIALS, FAR_REFUSED_AT_ONCE, FAR_REFUSED, FAR_CONNECTED };
+
+struct far_flow {
+	struct tcp_conn c;
+	struct upstream up;
+	struct sim_conn *conn;
+};
+
+struct far {
+	struct far_flow *flow; /* NULL: not dialed, or gone */
+	enum far_dial dial;
+	bool refuses;
+	int64_t dial_at, offer_at, eof_at, reset_at, drain_at;
+
+	/* character */
+	uint32_t total, offer_max, peek_max, take_max, cap, drain_max;
+	int64_t offer_gap, drain_gap, eof_gap;
+	bool tells_reset;  /* a reset is told by tcp_conn_reset(); else found by the next call */
+	uint32_t shy;	   /* chance per thousand that write() takes less than space() said */
+
+	/* toward the guest */
+	uint32_t offered, consumed, peeked;
+	bool eof, failed;
+	/* from the guest */
+	uint32_t written, drained;
+	bool short_write, small_space, shut, aborted;
+	bool gone;
+	enum reason why;
+};
+
+struct sim_conn {
+	struct sim *sim;
+	struct guest guest;
+	struct far far;
+};
+
+/* ---- the world */
+
+struct sim {
+	uint64_t seed, rng;
+	bool verbose;
+	int64_t now, started;
+	struct stack_config cfg;
+	struct stack *st;
+	struct stack_host host;
+	struct reason_tally drops;
+	bool v6;
+	struct wire to_guest, to_core;
+	uint32_t queue_max; /* frames toward the guest before the link is full; 0: never full */
+	bool was_full;
+	uint32_t batch_max; /* frames per turn */
+	struct sim_conn conn[SIM_CONNS];
+	int n;
+	GPtrArray *turn; /* frames that must stay until the flush */
+	GPtrArray *dead; /* flows the core gave back during this call */
+	uint32_t given, gone;
+	uint8_t *slot;	 /* the one slot that is out */
+	uint32_t slot_head, slot_room, slot_mss;
+	uint64_t steps;
+	char *fail;
+};
+
+uint32_t sim_rand(struct sim *s, uint32_t n); /* 0..n-1; 0 for n == 0 */
+uint32_t sim_some(struct sim *s, uint32_t all, uint32_t most); /* 1..most, at most all */
+bool sim_chance(struct sim *s, uint32_t per_mille);
+int64_t sim_time(struct sim *s, int64_t lo, int64_t hi);
+uint8_t sim_byte(uint16_t port, bool to_guest, uint32_t pos);
+bool sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sim_note(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct endpoint sim_guest_end(const struct sim *s, uint16_t port);
+struct endpoint sim_far_end(const struct sim *s);
+
+/* wire.c */
+void wire_init(struct wire *w, struct sim *s, const struct wire_faults *faults);
+void wire_clear(struct wire *w);
+void wire_push(struct wire *w, const uint8_t *data, uint32_t len, uint16_t gso_size, bool offload);
+int64_t wire_next(const struct wire *w);
+struct wire_frame *wire_pop(struct wire *w, int64_t now); /* NULL: none is due */
+void wire_host_init(struct sim *s);			 /* the core's link: tx_get, tx_put */
+enum reason wire_input(struct sim *s, struct wire_frame *f); /* hands a frame to the core, torn into pieces */
+
+/* guest.c */
+void guest_init(struct guest *g, struct sim_conn *c, uint16_t port, bool busy);
+int64_t guest_next(const struct guest *g);
+void guest_tick(struct guest *g);
+void guest_in(struct guest *g, const struct tcp_seg *seg, const uint8_t *data);
+bool guest_done(const struct guest *g); /* nothing more will happen by itself */
+void guest_watch(struct guest *g, const struct tcp_seg *seg); /* as it leaves the core */
+void guest_stray(struct sim *s, uint16_t port, const struct tcp_seg *seg);
+
+/* guest_out.c */
+void guest_out_syn(struct guest *g);
+void guest_out_ack(struct guest *g);
+void guest_out_push(struct guest *g); /* everything that windows allow now */
+void guest_out_again(struct guest *g); /* the first unacknowledged segment */
+void guest_out_probe(struct guest *g);
+void guest_out_alive(struct guest *g);
+void guest_out_rst(struct sim *s, uint16_t port, uint32_t seq, uint32_t ack, uint8_t flags);
+uint32_t guest_out_end(const struct guest *g); /* sequence number behind the last byte, without FIN */
+bool guest_out_wants_fin(const struct guest *g);
+
+/* far.c */
+void far_init(struct far *f, struct sim_conn *c, bool busy);
+int64_t far_next(const struct far *f);
+void far_tick(struct sim_conn *c);
+void far_host_init(struct sim *s);
+void far_reap(struct sim *s);
+
+#endif
