@@ -100,6 +100,13 @@ static bool out_ack(struct tcp_conn *c, uint32_t seq, int64_t now)
 	return true;
 }
 
+/* The number of a bare ACK: the highest sent, because one that a time-out has put behind is old to a guest that has it all, and
+ * nothing beyond the window, where a probe's byte may stand: the guest would drop either unread (RFC 9293 3.10.7.4). */
+static uint32_t out_ack_seq(const struct tcp_conn *c)
+{
+	return seq_max(c->snd_nxt, seq_min(c->snd_max, c->snd_una + c->snd_wnd));
+}
+
 /* Does the guest need an acknowledgement or a wider window now, later, or not at all? */
 static void out_judge_ack(struct tcp_conn *c, int64_t now)
 {
@@ -431,7 +438,7 @@ void tcp_out_flush(struct tcp_conn *c, int64_t now)
 	if (r == OUT_GONE)
 		return;
 	out_judge_ack(c, now);
-	if (c->ack_now && !out_ack(c, c->snd_nxt, now))
+	if (c->ack_now && !out_ack(c, out_ack_seq(c), now))
 		r = OUT_FULL;
 	if (r == OUT_FULL)
 		tcp_conn_stall(c, c->st->stats.tx_frames != frames);
