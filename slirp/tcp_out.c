@@ -378,6 +378,8 @@ static void out_syn_ack(struct tcp_conn *c, int64_t now)
 
 	seg.mss = (uint16_t)(cfg->link.mtu - ip_wire_hdr_len(out_v6(c)) - TCP_HDR_LEN);
 	seg.tsval = (uint32_t)(now / 1000) + c->ts_offset;
+	if (room < c->rcv_adv - c->rcv_nxt)
+		room = c->rcv_adv - c->rcv_nxt; /* sent again: nothing is taken back */
 	seg.window = room < 65535 ? room : 65535; /* never scaled in a SYN, RFC 7323 2.2 */
 	if (!tcp_bare_send(c->st, &c->tuple, &seg)) {
 		tcp_conn_stall(c, false);
