@@ -192,6 +192,22 @@ static void test_wrong(void)
 	}
 }
 
+/* DHCP tells the list in one option: five of the longest names are too much. */
+static void test_search_too_long(void)
+{
+	g_autofree char *label = g_strnfill(63, 'a'), *name = g_strdup_printf("%s.%s.%s.%.61s", label, label, label, label);
+	char *argv[11] = { NULL };
+	struct cli_run_args a;
+	g_autoptr(GError) err = NULL;
+
+	for (int i = 0; i < 10; i += 2) {
+		argv[i] = (char *)"--search";
+		argv[i + 1] = name;
+	}
+	g_assert_false(cli_run_args_parse(10, argv, &a, &err));
+	g_assert_nonnull(strstr(err->message, "the search list is longer than 1023 characters, column 1"));
+}
+
 /* The help of a topic is one screen. */
 static void test_help(void)
 {
@@ -211,6 +227,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/cli/command", test_command);
 	g_test_add_func("/cli/families", test_families);
 	g_test_add_func("/cli/wrong", test_wrong);
+	g_test_add_func("/cli/search_too_long", test_search_too_long);
 	g_test_add_func("/cli/help", test_help);
 	return g_test_run();
 }
