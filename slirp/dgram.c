@@ -61,38 +61,9 @@ void stack_dgram_error(struct stack *st, const struct tuple *t, enum icmp_unreac
 
 /* ---- to the guest */
 
-/* A reading position in the caller's pieces. */
-struct dgram_source {
-	const struct iovec *iov;
-	size_t off; /* in the first of them */
-};
-
-/* Moves len bytes from the source into the slot's pieces. */
-static void dgram_fill(const struct tx_slot *slot, struct dgram_source *src, uint32_t len)
-{
-	for (int i = 0; len; i++) {
-		uint8_t *to = slot->pl[i].iov_base;
-		size_t room = slot->pl[i].iov_len < len ? slot->pl[i].iov_len : len;
-
-		len -= (uint32_t)room;
-		while (room) {
-			size_t have = src->iov->iov_len - src->off, n = have < room ? have : room;
-
-			memcpy(to, (const uint8_t *)src->iov->iov_base + src->off, n);
-			to += n;
-			room -= n;
-			src->off += n;
-			if (src->off == src->iov->iov_len) {
-				src->iov++;
-				src->off = 0;
-			}
-		}
-	}
-}
-
 /* One frame with at most len bytes of payload; with mss set the link may offer less room, then whole datagrams of it are used.
  * Returns the bytes sent; 0 for a full link unless len is 0. */
-static uint32_t dgram_frame(struct stack *st, const struct tuple *t, uint8_t tos, struct dgram_source *src, uint32_t len, uint16_t mss,
+static uint32_t dgram_frame(struct stack *st, const struct tuple *t, uint8_t tos, struct ip_out_source *src, uint32_t len, uint16_t mss,
 			    enum reason *ret)
 {
 	bool v6 = !addr_is_v4(&t->guest.addr);
@@ -115,10 +86,32 @@ static uint32_t dgram_frame(struct stack *st, const struct tuple *t, uint8_t tos
 	ip.payload_len = UDP_HDR_LEN + len;
 	ip_out_head(st, slot.head, &ip);
 	l4_wire_udp_put(slot.head + ETH_HDR_LEN + ip_len, &(struct udp){ .sport = t->far.port, .dport = t->guest.port, .len = len });
-	dgram_fill(&slot, src, len);
+	ip_out_fill(&slot, src, len);
 	ip_out_put(st, &slot, &meta, len);
 	*ret = R_ACCEPTED;
 	return len;
+}
+
+/* Datagrams of `each` bytes, which is more than the MTU; the last may be shorter. */
+static enum reason dgram_large(struct stack *st, const struct tuple *t, uint8_t tos, const struct payload *data, uint32_t each)
+{
+	enum reason r = R_ACCEPTED;
+
+	for (uint32_t at = 0; at < data->len && !r; at += each) {
+		struct udp udp = { .sport = t->far.port, .dport = t->guest.port, .len = data->len - at < each ? data->len - at : each };
+		struct ip ip = { .v6 = !addr_is_v4(&t->guest.addr), .src = t->far.addr, .dst = t->guest.addr, .proto = IP_PROTO_UDP,
+				 .hop_limit = IP_HOP_LIMIT, .tos = tos, .payload_len = UDP_HDR_LEN + udp.len };
+		struct iovec iov[PAYLOAD_PIECES];
+		int n = payload_pieces(data, at, udp.len, iov, PAYLOAD_PIECES);
+
+		if (n < 0)
+			r = R_L4_LENGTH;
+		else if (ip_wire_hdr_len(ip.v6) + ip.payload_len > st->cfg.link.mtu)
+			r = ip_out_fragments(st, &ip, &udp, iov, n);
+		else
+			dgram_frame(st, t, tos, &(struct ip_out_source){ iov, 0 }, udp.len, 0, &r);
+	}
+	return r == R_L4_LENGTH ? reason_count(st->drops, r) : r; /* a full link is counted below */
 }
 
 enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
@@ -126,21 +119,19 @@ enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dg
 {
 	bool v6 = !addr_is_v4(&t->guest.addr);
 	uint32_t heads = ip_wire_hdr_len(v6) + UDP_HDR_LEN, each = m->gso_size && m->gso_size < len ? m->gso_size : len;
-	struct dgram_source src = { data, 0 };
+	struct ip_out_source src = { data, 0 };
 	enum reason r = R_ACCEPTED;
 
-	(void)n;
 	if (!(v6 ? st->cfg.v6 : st->cfg.v4))
 		return reason_count(st->drops, R_FAMILY_OFF);
 	if (heads + each > st->cfg.link.mtu)
-		return reason_count(st->drops, R_L4_LENGTH);
+		return dgram_large(st, t, m->tos, &(struct payload){ .rest = data, .n_rest = n, .len = len }, each);
 	do {
 		bool run = each < len && st->cfg.link.gso_udp;
 		uint32_t most = run ? (DGRAM_IP_MAX - heads) / each * each : each;
 
 		if (most > len)
 			most = len;
-
 		len -= dgram_frame(st, t, m->tos, &src, most, run ? (uint16_t)each : 0, &r);
 	} while (len && !r);
 	return r;

@@ -40,6 +40,7 @@ struct frame {
 	uint32_t rest_len;
 	uint16_t gso_size; /* payload bytes per segment of a super-frame; 0: an ordinary frame */
 	bool gso_udp;	   /* of UDP datagrams, each of gso_size but the last; else of TCP segments */
+	bool reassembled;  /* by the core, from fragments: who sent those allows more of them */
 	bool csum_ok;	   /* the link vouches for the L4 checksum */
 };
 
@@ -128,8 +129,8 @@ bool stack_pending(const struct stack *st);
 /* The link has room again. */
 void stack_link_ready(struct stack *st);
 
-/* One UDP datagram, or a run of them (m->gso_size), to the guest, from `far` to `guest`.
- * R_ACCEPTED or why not, already counted (family, LINK_FULL, a datagram larger than the MTU: L4_LENGTH). */
+/* One UDP datagram, or a run of them (m->gso_size), to the guest, from `far` to `guest`; as fragments where one is larger than the MTU.
+ * R_ACCEPTED or why not, already counted (family; LINK_FULL: a part may have left; larger than any packet: L4_LENGTH). */
 enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
 			uint32_t len);
 /* Tells the guest by ICMP what became of a datagram it sent to t->far.  from: who says so; NULL: the gateway. mtu: ICMP_UNREACH_SIZE. */

@@ -194,6 +194,7 @@ static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t
 		}
 		tcp_conn_enter(c, TCP_ESTABLISHED);
 		c->snd_una = seg->ack; /* our SYN */
+		c->snd_nxt = seq_max(c->snd_nxt, seg->ack); /* a time-out may have put it back */
 		tcp_timer_acked(c, now);
 	}
 	if (seq_lt(c->snd_max, seg->ack))

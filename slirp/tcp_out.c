@@ -100,6 +100,13 @@ static bool out_ack(struct tcp_conn *c, uint32_t seq, int64_t now)
 	return true;
 }
 
+/* The number of a bare ACK: the highest sent, because one that a time-out has put behind is old to a guest that has it all, and
+ * nothing beyond the window, where a probe's byte may stand: the guest would drop either unread (RFC 9293 3.10.7.4). */
+static uint32_t out_ack_seq(const struct tcp_conn *c)
+{
+	return seq_max(c->snd_nxt, seq_min(c->snd_max, c->snd_una + c->snd_wnd));
+}
+
 /* Does the guest need an acknowledgement or a wider window now, later, or not at all? */
 static void out_judge_ack(struct tcp_conn *c, int64_t now)
 {
@@ -373,6 +380,8 @@ static void out_syn_ack(struct tcp_conn *c, int64_t now)
 
 	seg.mss = (uint16_t)(cfg->link.mtu - ip_wire_hdr_len(out_v6(c)) - TCP_HDR_LEN);
 	seg.tsval = (uint32_t)(now / 1000) + c->ts_offset;
+	if (room < c->rcv_adv - c->rcv_nxt)
+		room = c->rcv_adv - c->rcv_nxt; /* sent again: nothing is taken back */
 	seg.window = room < 65535 ? room : 65535; /* never scaled in a SYN, RFC 7323 2.2 */
 	if (!tcp_bare_send(c->st, &c->tuple, &seg)) {
 		tcp_conn_stall(c, false);
@@ -433,7 +442,7 @@ void tcp_out_flush(struct tcp_conn *c, int64_t now)
 	if (r == OUT_GONE)
 		return;
 	out_judge_ack(c, now);
-	if (c->ack_now && !out_ack(c, c->snd_nxt, now))
+	if (c->ack_now && !out_ack(c, out_ack_seq(c), now))
 		r = OUT_FULL;
 	if (r == OUT_FULL)
 		tcp_conn_stall(c, c->st->stats.tx_frames != frames);

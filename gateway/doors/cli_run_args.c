@@ -214,7 +214,7 @@ const struct cli_option cli_run_args_table[] = {
 	{ 0, "host-loopback", NULL, "open the host's loopback and own addresses", set_host_loopback },
 	{ 0, "outbound", "ADDR", "connect from this host address; once per family", set_outbound },
 	{ 0, "outbound-if", "NAME", "connect through this host interface", set_outbound_if },
-	{ 0, "udp-filtering", "HOW", "address-and-port, or endpoint-independent: anybody may answer", set_udp_filtering },
+	{ 0, "udp-filtering", "HOW", "address-and-port or endpoint-independent", set_udp_filtering },
 	{ 0, "root", NULL, "COMMAND sees itself as root of its namespace", set_root },
 	{ 0, "no-offload", NULL, "a plain tap, no checksum or segmentation offload", set_no_offload },
 	{ 0, "stats", "=json", "print the counters to standard error at the end", set_stats },
