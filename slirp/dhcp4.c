@@ -176,6 +176,7 @@ static enum reason dhcp4_answer(struct dhcp4 *d, enum dhcp_type type, bool rapid
 	struct dhcp_msg a = { .op = DHCP_BOOTREPLY, .htype = d->q.htype, .hlen = d->q.hlen, .xid = d->q.xid, .flags = d->q.flags };
 	struct tuple to = { .guest = { dhcp4_to(d, type), DHCP_CLIENT_PORT }, .far = { cfg->gw4, DHCP_SERVER_PORT } };
 	uint8_t buf[DHCP4_REPLY_MAX], b = (uint8_t)type;
+	uint32_t len;
 
 	memcpy(a.chaddr, d->q.chaddr, sizeof(a.chaddr));
 	if (type == DHCP_ACK || type == DHCP_BOOTP)
@@ -197,7 +198,8 @@ static enum reason dhcp4_answer(struct dhcp4 *d, enum dhcp_type type, bool rapid
 			dhcp4_put_times(d);
 		dhcp4_put_asked(d);
 	}
-	return stack_dgram(d->st, &to, buf, dhcp_wire_end(&d->w));
+	len = dhcp_wire_end(&d->w);
+	return stack_dgram(d->st, &to, &(struct dgram_meta){ 0 }, &(struct iovec){ buf, len }, 1, len);
 }
 
 /* ---- the request */

@@ -112,7 +112,7 @@ static enum reason dhcp6_send(struct dhcp6 *d)
 	struct tuple to = { .guest = { d->t->guest.addr, DHCP6_CLIENT_PORT },
 			    .far = { ll ? stack_linklocal(d->st) : d->st->cfg.gw6, DHCP6_SERVER_PORT } };
 
-	return stack_dgram(d->st, &to, d->buf, d->w.len);
+	return stack_dgram(d->st, &to, &(struct dgram_meta){ 0 }, &(struct iovec){ d->buf, d->w.len }, 1, d->w.len);
 }
 
 /* ---- identity associations */

@@ -91,6 +91,8 @@ bool setup_option(struct play *p, struct words *w)
 		return setup_text(p, w, p->cfg.domain, sizeof(p->cfg.domain));
 	if (words_take(w, "search"))
 		return setup_text(p, w, p->cfg.search, sizeof(p->cfg.search));
+	if (words_take(w, "uso"))
+		return setup_switch(p, w, &p->cfg.link.gso_udp, NULL);
 	if (words_take(w, "mtu")) {
 		if (!setup_number(p, w, &n))
 			return false;
