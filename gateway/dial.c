@@ -26,8 +26,7 @@ int dial_start(const struct hostsock_origin *origin, const struct endpoint *to)
 	return err;
 }
 
-/* TCP's simultaneous open: a dial to a free port of our own ephemeral range can meet itself.  That takes an address of our own; guests
- * reach those through loopback alone, or by --host-loopback, where this costs one call. */
+/* TCP's simultaneous open: a dial to a free port of our own ephemeral range can meet itself.  That takes an address of our own. */
 static bool dial_met_itself(int fd, const struct endpoint *to)
 {
 	struct sockaddr_storage ss;
@@ -37,7 +36,7 @@ static bool dial_met_itself(int fd, const struct endpoint *to)
 	return !getsockname(fd, (struct sockaddr *)&ss, &len) && hostsock_endpoint(&ss, &self) && endpoint_eq(&self, to);
 }
 
-int dial_result(int fd, uint32_t events, const struct endpoint *to)
+int dial_result(int fd, uint32_t events, const struct endpoint *to, bool own)
 {
 	int err = 0;
 	socklen_t len = sizeof(err);
@@ -46,7 +45,7 @@ int dial_result(int fd, uint32_t events, const struct endpoint *to)
 		return -errno;
 	if (err)
 		return -err;
-	return addr_is_loopback(&to->addr) && dial_met_itself(fd, to) ? -ECONNREFUSED : 0;
+	return own && dial_met_itself(fd, to) ? -ECONNREFUSED : 0;
 }
 
 enum reason dial_reason(int err)

@@ -12,8 +12,9 @@
 
 /* A socket that is connecting or connected, or -errno.  Never blocks. */
 int dial_start(const struct hostsock_origin *origin, const struct endpoint *to);
-/* What the first EPOLLOUT, EPOLLERR or EPOLLHUP means: 0 connected, or -errno. */
-int dial_result(int fd, uint32_t events, const struct endpoint *to);
+/* What the first EPOLLOUT, EPOLLERR or EPOLLHUP means: 0 connected, or -errno.  own: `to` may be an address of this host, where a dial can
+ * meet itself; that is looked for (one system call more) and counts as refused. */
+int dial_result(int fd, uint32_t events, const struct endpoint *to, bool own);
 /* err: positive errno. */
 enum reason dial_reason(int err);
 

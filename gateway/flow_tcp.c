@@ -34,7 +34,7 @@ static struct loop *tcp_loop(const struct flow_tcp *f)
 
 static void tcp_dialed(struct flow_tcp *f, uint32_t events, int64_t now)
 {
-	int err = dial_result(f->watch.fd, events, &f->to);
+	int err = dial_result(f->watch.fd, events, &f->to, f->env->own_addresses);
 
 	loop_timer_set(tcp_loop(f), &f->dial_timer, TIMERQ_NEVER);
 	if (err) {

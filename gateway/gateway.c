@@ -18,6 +18,8 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 
+#define GATEWAY_RESOLV_CONF "/etc/resolv.conf"
+
 enum {
 	GATEWAY_DNS_PORT = 53,
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
@@ -186,6 +188,11 @@ static bool gw_make_dns(struct gateway *gw, GError **err)
 				       .answer = gw_dns_answer, .arg = gw };
 
 	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
+	if (!dc.n_servers) {
+		int n = hostinfo_resolv(GATEWAY_RESOLV_CONF, dc.servers, DNS_RELAY_SERVERS);
+
+		dc.n_servers = n > 0 ? (unsigned)n : 0; /* none: the relay says SERVFAIL */
+	}
 	gw->dns = dns_relay_new(gw->loop, &dc);
 	return gw->dns || gw_no_memory(err);
 }
@@ -214,7 +221,7 @@ static bool gw_make(struct gateway *gw, GMainContext *ctx, GError **err)
 	gw->origin.outbound6 = cfg->outbound6;
 	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
 	gw->tcp_env = (struct flow_tcp_env){ .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
-					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT };
+					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT, .own_addresses = cfg->host_loopback };
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_stack(gw, err))
 		return false;
 	loop_linger(gw->loop);

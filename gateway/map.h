@@ -2,7 +2,7 @@
  *
  * What it is: the order never-dialed, gateway and name-server addresses, the guest's own subnet, the host's own addresses.
  * What it is not: a rule language (policy/), a socket.
- * Below: policy/, hostinfo.h, dns_relay.h, gateway.h.  Above: gateway.c.  DESIGN of doors: native; C5, L8, B19.
+ * Below: policy/, hostinfo.h, dns_relay.h, gateway.h.  Above: gateway.c.  docs/DESIGN.md 6; C5, L8, B19.
  */
 #ifndef GATEWAY_MAP_H
 #define GATEWAY_MAP_H

@@ -24,17 +24,18 @@ enum reason stack_dgram(struct stack *st, const struct tuple *t, const uint8_t *
 				   .proto = IP_PROTO_UDP, .v6 = v6 };
 	struct ip ip = { .v6 = v6, .src = t->far.addr, .dst = t->guest.addr, .proto = IP_PROTO_UDP, .hop_limit = IP_HOP_LIMIT,
 			 .payload_len = UDP_HDR_LEN + len };
+	struct udp udp = { .sport = t->far.port, .dport = t->guest.port, .len = len };
 	struct tx_slot slot;
 	uint32_t done = 0;
 
 	if (!(v6 ? st->cfg.v6 : st->cfg.v4))
 		return R_FAMILY_OFF;
 	if (ip_len + UDP_HDR_LEN + len > st->cfg.link.mtu)
-		return R_L4_LENGTH;
+		return ip_out_fragments(st, &ip, &udp, &(struct iovec){ (void *)data, len }, 1);
 	if (!ip_out_slot(st, &slot, head_len, len, 0))
 		return R_LINK_FULL;
 	ip_out_head(st, slot.head, &ip);
-	l4_wire_udp_put(slot.head + ETH_HDR_LEN + ip_len, &(struct udp){ .sport = t->far.port, .dport = t->guest.port, .len = len });
+	l4_wire_udp_put(slot.head + ETH_HDR_LEN + ip_len, &udp);
 	for (int i = 0; i < slot.n_pl && done < len; i++) {
 		uint32_t n = len - done < slot.pl[i].iov_len ? len - done : (uint32_t)slot.pl[i].iov_len;
 

@@ -5,6 +5,7 @@
 #include "slirp/ip_in.h"
 
 #include "slirp/dgram.h"
+#include "slirp/ip_frag.h"
 #include "slirp/neigh.h"
 #include "slirp/payload.h"
 #include "slirp/stack_state.h"
@@ -111,6 +112,27 @@ static void in_payload(const struct frame *f, const struct ip *ip, struct payloa
 		ret->head_len = ret->len;
 }
 
+static bool in_is_group(const struct eth *eth, const struct ip *ip)
+{
+	return mac_is_group(&eth->dst) || addr_is_multicast(&ip->dst) || addr_is_broadcast4(&ip->dst);
+}
+
+/* Kept, or the last one: then the whole packet comes in, which cannot be a fragment again. */
+static enum reason in_fragment(struct stack *st, const struct frame *f, const struct eth *eth, const struct ip *ip, int64_t now)
+{
+	struct payload data;
+	struct frame whole;
+	enum reason r;
+
+	if (f->gso_size)
+		return R_BAD_GSO;
+	if (in_is_group(eth, ip))
+		return R_GROUP_TRAFFIC;
+	in_payload(f, ip, &data);
+	r = ip_frag_add(&st->frag, ip, &data, now, &whole);
+	return r || !whole.head ? r : ip_in(st, &whole, eth, now);
+}
+
 enum reason ip_in(struct stack *st, const struct frame *f, const struct eth *eth, int64_t now)
 {
 	uint32_t readable = f->head_len - ETH_HDR_LEN;
@@ -124,11 +146,11 @@ enum reason ip_in(struct stack *st, const struct frame *f, const struct eth *eth
 	if (r)
 		return r;
 	if (ip.is_fragment)
-		return R_IP_FRAGMENT;
+		return in_fragment(st, f, eth, &ip, now);
 	in_payload(f, &ip, &l4);
 	if (ip.proto == IP_PROTO_ICMP || ip.proto == IP_PROTO_ICMPV6)
 		return (ip.proto == IP_PROTO_ICMPV6) == ip.v6 ? in_icmp(st, f, &ip, &l4) : R_IP_PROTOCOL;
-	if (mac_is_group(&eth->dst) || addr_is_multicast(&ip.dst) || addr_is_broadcast4(&ip.dst))
+	if (in_is_group(eth, &ip))
 		return R_GROUP_TRAFFIC;
 	switch (ip.proto) {
 	case IP_PROTO_TCP:

@@ -1,12 +1,13 @@
 /* ip_out.h - packets toward the guest: slots, Ethernet and IP headers, ICMP errors.
  *
- * Below: stack_state.h, slirp/wire.  Above: neigh.c, dgram.c, tcp_out.c, tcp_open.c.  RFC 791, 8200, 792, 4443.
+ * Below: stack_state.h, slirp/wire.  Above: neigh.c, dgram.c, tcp_out.c, tcp_open.c.  RFC 791, 8200, 792, 4443, 7739 5.3.
  */
 #ifndef SLIRP_IP_OUT_H
 #define SLIRP_IP_OUT_H
 
 #include "slirp/stack.h"
 #include "slirp/wire/ip_wire.h"
+#include "slirp/wire/l4_wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,11 @@ void ip_out_put(struct stack *st, struct tx_slot *slot, const struct frame_meta 
 
 /* Writes Ethernet and IP header for the guest at p; fills in the identification. */
 void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip);
+
+/* A UDP datagram (header u, payload data) that is larger than the link's MTU, as fragments of ip, whose payload_len tells UDP header and
+ * payload; the checksum is summed here.  R_ACCEPTED; R_L4_LENGTH: more than one packet can say; R_LINK_FULL: the link filled up and what
+ * had not left yet never will (counted). */
+enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const struct udp *u, const struct iovec *data, int n);
 
 /* ICMP or ICMPv6 destination unreachable for the guest's TCP segment with this tuple and sequence number. */
 void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq);

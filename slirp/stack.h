@@ -116,7 +116,8 @@ bool stack_pending(const struct stack *st);
 /* The link has room again. */
 void stack_link_ready(struct stack *st);
 
-/* One UDP datagram to the guest, from `far` to `guest`.  R_ACCEPTED or why not (family, LINK_FULL, larger than the MTU: L4_LENGTH). */
+/* One UDP datagram to the guest, from `far` to `guest`; as fragments if it is larger than the MTU.  R_ACCEPTED or why not (family,
+ * LINK_FULL: of a fragmented one some fragments may have left; larger than any packet: L4_LENGTH). */
 enum reason stack_dgram(struct stack *st, const struct tuple *t, const uint8_t *data, uint32_t len);
 
 void stack_stats(const struct stack *st, struct stack_stats *ret);

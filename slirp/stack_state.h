@@ -9,6 +9,7 @@
 #include "slirp/base/htab.h"
 #include "slirp/base/list.h"
 #include "slirp/base/timerq.h"
+#include "slirp/ip_frag.h"
 #include "slirp/stack.h"
 #include "slirp/tcp_rx.h"
 #include "slirp/tcp_tw.h"
@@ -26,7 +27,9 @@ struct stack {
 	struct list stalled; /* connections that met a full link before they could send, in order */
 	struct list stalled_sent; /* those that met it after they had sent something */
 	struct tcp_rx_pool rx;
-	uint16_t ip_id;
+	struct ip_frag frag;
+	uint16_t ip_id;	     /* of the next IPv4 packet */
+	uint32_t ip_frag_id; /* counts fragmented IPv6 packets */
 };
 
 static inline uint32_t stack_hash(const struct stack *st, const struct tuple *t)

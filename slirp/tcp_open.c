@@ -41,9 +41,6 @@ static void open_tell(struct stack *st, const struct tuple *t, uint32_t syn_seq,
 	case TCP_ANSWER_HOST:
 		ip_out_unreach(st, ICMP_UNREACH_HOST, t, syn_seq);
 		break;
-	case TCP_ANSWER_ADMIN:
-		ip_out_unreach(st, ICMP_UNREACH_ADMIN, t, syn_seq);
-		break;
 	}
 }
 

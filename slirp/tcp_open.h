@@ -17,7 +17,6 @@ enum tcp_answer {
 	TCP_ANSWER_RST,
 	TCP_ANSWER_NET,	  /* ICMP network unreachable */
 	TCP_ANSWER_HOST,  /* ICMP host unreachable */
-	TCP_ANSWER_ADMIN, /* ICMP administratively prohibited */
 };
 
 enum tcp_answer tcp_open_answer(enum reason why);

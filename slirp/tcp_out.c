@@ -170,7 +170,7 @@ static void out_guest_fin(struct tcp_conn *c)
 	c->rcv_nxt++;
 	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt);
 	if (c->fin_sent)
-		c->ack_now = true; /* else it may wait: the far side's answer or FIN is likely to carry it */
+		c->ack_now = true; /* nothing follows that could carry it; else it may wait for the far side's answer or FIN */
 	tcp_conn_enter(c, c->state == TCP_ESTABLISHED ? TCP_CLOSE_WAIT : TCP_CLOSING);
 	c->up->ops->shutdown(c->up);
 }

@@ -1,4 +1,4 @@
-"""The command line: what a person and a script rely on. DESIGN of doors: native; contract B19, L8, D14."""
+"""The command line: what a person and a script rely on. Design 9, contract B19, L8, D14."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def test_status_of_a_killed_command(start):
 
 
 def test_127_command_not_found(start):
-    g = start(command=["no-such-command-here"])
+    g = start(command=["no-such-command-here"], env={"PATH": "/usr/bin:/bin"})
     g.end(127)
     assert "no-such-command-here" in g.err
 
@@ -146,6 +146,18 @@ for ask in (dns_udp, dns_tcp):
 def test_names_by_the_c_library(guest):
     assert guest("say(*sorted({a[4][0] for a in socket.getaddrinfo('www', 80)}))", opts=["--search", "e2e.test"]).text.split() == \
         sorted([WEB4, WEB6])
+
+
+def test_name_servers_of_the_host(guest, shell, tmp_path):
+    """Without --dns the relay asks those of the host's resolv.conf, also one on the host's loopback (127.0.0.53 is where a stub listens)."""
+    real, ours = os.path.realpath("/etc/resolv.conf"), tmp_path / "resolv.conf"
+    ours.write_text(f"# the host's\nnameserver 127.0.0.53\nnameserver {WEB4}\n")
+    assert shell("mount", "--bind", str(ours), real).returncode == 0
+    try:
+        g = guest("say(socket.gethostbyname('www.e2e.test'))", opts=["--stats=json", "--log-level", "error"], defaults=False)
+    finally:
+        assert shell("umount", real).returncode == 0
+    assert g.text == WEB4 and g.stats["dns_answers"] >= 1
 
 
 def test_dns_port_alone_is_served(guest):

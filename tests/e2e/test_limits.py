@@ -18,13 +18,6 @@ def figures(pid):
     return len(os.listdir(f"/proc/{pid}/fd")), int(status["RssAnon"].split()[0]), int(status["voluntary_ctxt_switches"])
 
 
-FILL = """
-conns = [connect(WEB4, ECHO)]
-echo(conns[0], b"first")
-while (e := refusal(WEB4, WHO)[0]) == "connected" and len(conns) < 500:
-    conns.append(connect(WEB4, ECHO))
-say(len(conns), e)
-"""
 RECOVER = """
 hear()
 for i, conn in enumerate(conns): # those that exist go on
@@ -49,8 +42,6 @@ say("connected")
 def test_c1_cap_by_descriptor_limit(start):
     """slirpgate with 64 descriptors: a number of flows, then truthful refusals (RST), nobody else notices, and it recovers."""
     g = start("""
-def quick(host, port): # refusal() leaves its flow to be forgotten: here every one counts
-    return refusal(host, port)
 conns, e = [], None
 try:
     while len(conns) < 500:

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Documents that name code are read by a tool: what README.md and docs/*.md name must exist.
 
-path/file.c        the file exists (a name without a folder exists somewhere in the tree; NAME_test.c is a pattern)
+path/file.c        the file exists (a name without a folder exists somewhere in the tree; NAME_test.c is a pattern;
+                   tests may be written from tests/ on)
 some_function()    it is defined in the tree; names without an underscore and GLib's are not ours and are left alone
 "3 path/file.c function()" in docs/JOURNEY.md: a step; that function is defined in that file
 --option in docs/man/slirpgate.1: stands in gateway/doors/*.c
@@ -36,7 +37,8 @@ def check(root, _build):
         for number, line in enumerate(common.text(root, doc).split("\n"), 1):
             where = f"{doc}:{number}"
             for name in FILE.findall(line):
-                if name not in (files if "/" in name else basenames) and not PATTERN.search(name):
+                found = name in files or "tests/" + name in files if "/" in name else name in basenames
+                if not found and not PATTERN.search(name):
                     problems.append(f"{where}: there is no {name}")
             for name in CALL.findall(line):
                 if name not in defined and not OUTSIDE.match(name):
@@ -57,7 +59,7 @@ def options(root, files):
             if not re.search(r'["\-]' + re.escape(name) + r'(?![\w-])', doors)]
 
 
-GOOD = {"README.md": "See slirp/tcp_in.c and `tcp_in_text()`.\n", "docs/HACKING.md": "clock_gettime() fails tcp_in.c NAME_test.c.\n",
+GOOD = {"README.md": "See slirp/tcp_in.c, scripts/a.pkt and `tcp_in_text()`.\n", "tests/scripts/a.pkt": "# a\n", "docs/HACKING.md": "clock_gettime() fails tcp_in.c NAME_test.c.\n",
         "docs/JOURNEY.md": "3 slirp/tcp_in.c  tcp_in_text(): queues\n  3a slirp/tcp_in.c one()\n",
         "docs/man/slirpgate.1": ".B \\-\\-host\\-loopback\n", "gateway/doors/cli.c": '{ "host-loopback", 0 },\n',
         "slirp/tcp_in.c": "int tcp_in_text(void)\n{\n}\nstatic inline int one(int a) { return a; }\n"}

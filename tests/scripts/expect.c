@@ -206,22 +206,36 @@ static bool expect_neighbour(struct play *p, struct words *w, enum out_kind kind
 	return fine;
 }
 
-/* "expect udp 10.0.2.3:53 (20)" */
+/* "expect udp 10.0.2.3:53 (20) [in N]": whole, or in N fragments */
 static bool expect_udp(struct play *p, struct words *w)
 {
 	struct out *o = expect_take(p, OUT_UDP, 0);
 	const char *from = words_next(w), *len = words_next(w);
+	int64_t pieces = 0;
 	g_autofree char *want = NULL;
 	char name[ENDPOINT_STRLEN];
 	bool fine;
 
-	if (!o || !from || !len)
+	if (!o || !from || !len || (words_take(w, "in") && !words_number(w, &pieces)))
 		return expect_differs(p, o, "expect udp ADDRESS:PORT (LENGTH)");
 	want = g_strdup_printf("(%u)", o->len);
 	fine = o->kind == OUT_UDP && !strcmp(from, endpoint_format(&o->far, name)) && !strcmp(len, want);
+	if (fine && o->pieces != pieces)
+		play_fail(p, "the datagram came in %u fragments", o->pieces);
 	fine = fine ? expect_time(p, o) : expect_differs(p, o, "no such datagram");
 	expect_out_free(o);
 	return fine;
+}
+
+/* "expect fragments N": of a packet that never became whole */
+static bool expect_fragments(struct play *p, struct words *w)
+{
+	uint32_t n = gather_forget(p);
+	int64_t want;
+
+	if (!words_number(w, &want))
+		return play_fail(p, "expect fragments NUMBER");
+	return n == want || play_fail(p, "of the oldest unfinished packet %u fragments came", n);
 }
 
 bool expect_line(struct play *p, struct words *w, uint16_t port)
@@ -236,6 +250,8 @@ bool expect_line(struct play *p, struct words *w, uint16_t port)
 		return expect_icmp(p, w, port, true);
 	if (words_take(w, "udp"))
 		return expect_udp(p, w);
+	if (words_take(w, "fragments"))
+		return expect_fragments(p, w);
 	if (words_take(w, "bytes"))
 		return expect_bytes(p, w, port);
 	return expect_tcp(p, w, port);
@@ -338,6 +354,8 @@ bool expect_end(struct play *p)
 
 	if (!p->leftover_ok && !expect_silence(p, 0, true))
 		return false;
+	if (!g_queue_is_empty(&p->gathers))
+		return play_fail(p, "left over: fragments of a packet that is not whole (\"expect fragments N\")");
 	g_hash_table_iter_init(&it, p->conns);
 	while (g_hash_table_iter_next(&it, NULL, &c))
 		if (!expect_conn_end(p, c))

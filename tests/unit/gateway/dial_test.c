@@ -45,7 +45,7 @@ static int dial(const struct hostsock_origin *origin, const struct endpoint *to)
 	if (fd < 0)
 		return fd;
 	g_assert_cmpint(poll(&p, 1, 20000), ==, 1);
-	err = dial_result(fd, (uint32_t)p.revents, to); /* the bits of poll and epoll are the same */
+	err = dial_result(fd, (uint32_t)p.revents, to, true); /* the bits of poll and epoll are the same */
 	if (!err)
 		return fd;
 	close(fd);
@@ -97,7 +97,7 @@ static void met_itself(const void *addr)
 	socklen_t len = hostsock_sockaddr(&to, &ss);
 
 	g_assert_cmpint(connect(fd, (struct sockaddr *)&ss, len), ==, 0); /* the fact */
-	g_assert_cmpint(dial_result(fd, EPOLLOUT, &to), ==, -ECONNREFUSED);
+	g_assert_cmpint(dial_result(fd, EPOLLOUT, &to, true), ==, -ECONNREFUSED);
 	close(fd);
 }
 

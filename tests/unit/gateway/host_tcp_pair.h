@@ -95,7 +95,7 @@ static inline int pair_sockets(bool v6, int *ret_peer)
 	nonblocking(*ret_peer);
 	g_assert_cmpint(setsockopt(*ret_peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), ==, 0);
 	AWAIT(poll(&(struct pollfd){ fd, POLLOUT, 0 }, 1, 0) == 1);
-	g_assert_cmpint(dial_result(fd, EPOLLOUT, &to), ==, 0);
+	g_assert_cmpint(dial_result(fd, EPOLLOUT, &to, true), ==, 0);
 	close(listener);
 	return fd;
 }

@@ -1,5 +1,6 @@
 /* loop_test.c - the turn: its order, removal during a batch, timers, reaping, sleeping and waking.
  *
+ * Contract C10: what has ended is skipped for the rest of the batch, and freed at the end of the turn.
  * Below: gateway/loop.h, loop_fake.h.
  */
 #include "tests/unit/gateway/loop_fake.h"
