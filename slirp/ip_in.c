@@ -57,18 +57,22 @@ static enum reason in_tcp(struct stack *st, const struct frame *f, const struct 
 	l4->head += seg.hdr_len;
 	l4->head_len -= seg.hdr_len;
 	l4->len -= seg.hdr_len;
+	if (f->gso_size && f->gso_udp)
+		return R_BAD_GSO;
 	return tcp_in_segment(st, &t, &seg, l4, f->gso_size, now);
 }
 
 static enum reason in_udp(struct stack *st, const struct frame *f, const struct ip *ip, struct payload *l4, int64_t now)
 {
+	struct dgram_meta m = { .hop_limit = ip->hop_limit, .tos = ip->tos, .dont_fragment = ip->dont_fragment && !f->reassembled,
+				.gso_size = f->gso_size };
 	struct udp udp;
 	enum reason r = l4_wire_udp_parse(l4->head, l4->head_len, l4->len, &udp);
 	struct tuple t;
 
 	if (r)
 		return r;
-	if (f->gso_size)
+	if (f->gso_size && !f->gso_udp)
 		return R_BAD_GSO;
 	if (!udp.has_csum && ip->v6)
 		return R_L4_CHECKSUM; /* RFC 8200 8.1 */
@@ -80,7 +84,7 @@ static enum reason in_udp(struct stack *st, const struct frame *f, const struct 
 	t = (struct tuple){ .guest = { ip->src, udp.sport }, .far = { ip->dst, udp.dport } };
 	if (!udp.sport || !udp.dport)
 		return R_TCP_PORT_ZERO;
-	return dgram_in(st, &t, l4, now);
+	return dgram_in(st, &t, &m, l4, now);
 }
 
 static enum reason in_icmp(struct stack *st, const struct frame *f, const struct ip *ip, const struct payload *l4)
@@ -130,6 +134,7 @@ static enum reason in_fragment(struct stack *st, const struct frame *f, const st
 		return R_GROUP_TRAFFIC;
 	in_payload(f, ip, &data);
 	r = ip_frag_add(&st->frag, ip, &data, now, &whole);
+	whole.reassembled = true;
 	return r || !whole.head ? r : ip_in(st, &whole, eth, now);
 }
 

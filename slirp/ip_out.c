@@ -42,14 +42,35 @@ void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip)
 	out_put_head(st, p, ip);
 }
 
+void ip_out_fill(const struct tx_slot *slot, struct ip_out_source *src, uint32_t len)
+{
+	for (int i = 0; len; i++) {
+		uint8_t *to = slot->pl[i].iov_base;
+		size_t room = slot->pl[i].iov_len < len ? slot->pl[i].iov_len : len;
+
+		len -= (uint32_t)room;
+		while (room) {
+			size_t have = src->iov->iov_len - src->off, n = have < room ? have : room;
+
+			memcpy(to, (const uint8_t *)src->iov->iov_base + src->off, n);
+			to += n;
+			room -= n;
+			src->off += n;
+			if (src->off == src->iov->iov_len) {
+				src->iov++;
+				src->off = 0;
+			}
+		}
+	}
+}
+
 /* ---- fragments */
 
 /* A datagram on its way into fragments. */
 struct out_cut {
 	struct ip ip;		      /* of the fragment at hand */
 	uint8_t udp[UDP_HDR_LEN];     /* stands in the first one */
-	const struct iovec *data;     /* the piece of payload that comes next ... */
-	size_t at;		      /* ... from this byte on */
+	struct ip_out_source data;    /* payload that comes next */
 	uint32_t total, done;	      /* bytes behind the IP header: UDP header and payload */
 	uint32_t most;		      /* of them in one fragment */
 	uint32_t hdr_len;	      /* Ethernet, IP and fragment header */
@@ -78,29 +99,6 @@ static void out_udp(uint8_t *p, const struct ip *ip, const struct udp *u, const 
 	memcpy(p + UDP_CSUM_OFFSET, &csum, sizeof(csum));
 }
 
-/* Fills the slot with the next len bytes of payload. */
-static void out_fill(struct out_cut *c, const struct tx_slot *slot, uint32_t len)
-{
-	for (int i = 0; len; i++) {
-		uint8_t *to = slot->pl[i].iov_base;
-		size_t room = slot->pl[i].iov_len < len ? slot->pl[i].iov_len : len;
-
-		len -= (uint32_t)room;
-		while (room) {
-			size_t have = c->data->iov_len - c->at, n = have < room ? have : room;
-
-			memcpy(to, (const uint8_t *)c->data->iov_base + c->at, n);
-			to += n;
-			room -= n;
-			c->at += n;
-			if (c->at == c->data->iov_len) {
-				c->data++;
-				c->at = 0;
-			}
-		}
-	}
-}
-
 /* One fragment; a slot smaller than asked makes it shorter. */
 static bool out_piece(struct stack *st, struct out_cut *c)
 {
@@ -122,7 +120,7 @@ static bool out_piece(struct stack *st, struct out_cut *c)
 	out_put_head(st, slot.head, &c->ip);
 	if (l4_len)
 		memcpy(slot.head + c->hdr_len, c->udp, l4_len);
-	out_fill(c, &slot, len - l4_len);
+	ip_out_fill(&slot, &c->data, len - l4_len);
 	ip_out_put(st, &slot, &meta, len - l4_len);
 	c->done += len;
 	return true;
@@ -131,7 +129,7 @@ static bool out_piece(struct stack *st, struct out_cut *c)
 enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const struct udp *u, const struct iovec *data, int n)
 {
 	uint32_t hdr_len = ip_wire_hdr_len(ip->v6) + (ip->v6 ? IP6_FRAG_LEN : 0);
-	struct out_cut c = { .ip = *ip, .data = data, .total = ip->payload_len, .hdr_len = ETH_HDR_LEN + hdr_len };
+	struct out_cut c = { .ip = *ip, .data = { data, 0 }, .total = ip->payload_len, .hdr_len = ETH_HDR_LEN + hdr_len };
 
 	if (ip->payload_len > IP_LEN_MAX - (ip->v6 ? 0 : IP4_HDR_LEN) || st->cfg.link.mtu < hdr_len + OUT_FRAG_LEAST)
 		return R_L4_LENGTH;
@@ -148,26 +146,25 @@ enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const struct
 
 /* ---- ICMP errors */
 
-/* The guest's own packet, as far as an ICMP error quotes it.  The kernel that gets it looks at addresses, ports and sequence number. */
-static uint32_t out_quote(uint8_t *p, const struct tuple *t, uint32_t seq, bool v6)
+/* The guest's own packet, as far as an ICMP error quotes it.  The kernel that gets it looks at addresses, ports and, for TCP, the
+ * sequence number. */
+static uint32_t out_quote(uint8_t *p, const struct tuple *t, uint8_t proto, uint32_t word, bool v6)
 {
-	struct ip orig = { .v6 = v6, .src = t->guest.addr, .dst = t->far.addr, .proto = IP_PROTO_TCP, .hop_limit = IP_HOP_LIMIT,
-			   .payload_len = TCP_HDR_LEN, .dont_fragment = true };
+	struct ip orig = { .v6 = v6, .src = t->guest.addr, .dst = t->far.addr, .proto = proto, .hop_limit = IP_HOP_LIMIT,
+			   .payload_len = proto == IP_PROTO_TCP ? TCP_HDR_LEN : UDP_HDR_LEN, .dont_fragment = true };
 	uint32_t ip_len = ip_wire_hdr_len(v6);
 
 	ip_wire_put(p, &orig);
 	bytes_put16(p + ip_len, t->guest.port);
 	bytes_put16(p + ip_len + 2, t->far.port);
-	bytes_put32(p + ip_len + 4, seq);
+	bytes_put32(p + ip_len + 4, word);
 	return ip_len + OUT_QUOTE_L4;
 }
 
-void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq)
+static void out_error(struct stack *st, const struct ip_out_error *e, const uint8_t *quote, uint32_t quote_len, const struct addr *guest)
 {
-	bool v6 = !addr_is_v4(&t->guest.addr);
-	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
-	uint32_t quote_len = out_quote(quote, t, seq, v6);
-	struct ip ip = { .v6 = v6, .src = v6 ? st->cfg.gw6 : st->cfg.gw4, .dst = t->guest.addr,
+	bool v6 = !addr_is_v4(guest);
+	struct ip ip = { .v6 = v6, .src = e->from ? *e->from : v6 ? st->cfg.gw6 : st->cfg.gw4, .dst = *guest,
 			 .proto = v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, .hop_limit = IP_HOP_LIMIT,
 			 .payload_len = ICMP_HDR_LEN + quote_len };
 	struct frame_meta meta = { .l3_off = ETH_HDR_LEN, .head_len = (uint16_t)(ETH_HDR_LEN + ip_wire_hdr_len(v6) + ip.payload_len),
@@ -177,6 +174,22 @@ void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple 
 	if (!ip_out_slot(st, &slot, meta.head_len, 0, 0))
 		return;
 	ip_out_head(st, slot.head, &ip);
-	icmp_wire_unreach_put(slot.head + ETH_HDR_LEN + ip_wire_hdr_len(v6), v6, why, &ip.src, &ip.dst, quote, quote_len);
+	icmp_wire_error_put(slot.head + ETH_HDR_LEN + ip_wire_hdr_len(v6), v6, e->why, e->mtu, &ip.src, &ip.dst, quote, quote_len);
 	ip_out_put(st, &slot, &meta, 0);
+}
+
+void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq)
+{
+	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
+	uint32_t len = out_quote(quote, t, IP_PROTO_TCP, seq, !addr_is_v4(&t->guest.addr));
+
+	out_error(st, &(struct ip_out_error){ .why = why }, quote, len, &t->guest.addr);
+}
+
+void ip_out_dgram_error(struct stack *st, const struct ip_out_error *e, const struct tuple *t)
+{
+	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
+	uint32_t len = out_quote(quote, t, IP_PROTO_UDP, UDP_HDR_LEN << 16, !addr_is_v4(&t->guest.addr));
+
+	out_error(st, e, quote, len, &t->guest.addr);
 }

@@ -150,6 +150,16 @@ static bool set_outbound_if(void *ctx, const char *value, GError **err)
 	return true;
 }
 
+static bool set_udp_filtering(void *ctx, const char *value, GError **err)
+{
+	struct cli_run_args *args = ctx;
+
+	args->net.udp_filter_open = !strcmp(value, "endpoint-independent");
+	if (!args->net.udp_filter_open && strcmp(value, "address-and-port"))
+		return cli_value_fail(err, value, value, "neither address-and-port nor endpoint-independent");
+	return true;
+}
+
 static bool set_root(void *ctx, const char *value, GError **err)
 {
 	((struct cli_run_args *)ctx)->map_root = true;
@@ -204,6 +214,7 @@ const struct cli_option cli_run_args_table[] = {
 	{ 0, "host-loopback", NULL, "open the host's loopback and own addresses", set_host_loopback },
 	{ 0, "outbound", "ADDR", "connect from this host address; once per family", set_outbound },
 	{ 0, "outbound-if", "NAME", "connect through this host interface", set_outbound_if },
+	{ 0, "udp-filtering", "HOW", "address-and-port or endpoint-independent", set_udp_filtering },
 	{ 0, "root", NULL, "COMMAND sees itself as root of its namespace", set_root },
 	{ 0, "no-offload", NULL, "a plain tap, no checksum or segmentation offload", set_no_offload },
 	{ 0, "stats", "=json", "print the counters to standard error at the end", set_stats },

@@ -38,6 +38,8 @@
 	/* L4 */                                                                                       \
 	X(L4_CHECKSUM, "TCP, UDP or ICMP checksum is wrong")                                           \
 	X(L4_LENGTH, "TCP, UDP or ICMP header length is impossible")                                   \
+	X(HOP_LIMIT, "hop limit used up at the gateway: answered with ICMP time exceeded")             \
+	X(UDP_FILTERED, "UDP datagram from a peer that the guest has not sent to")                     \
 	X(UDP_NO_SERVICE, "UDP datagram to an address and port where nothing answers")                 \
 	X(ICMP_IGNORED, "ICMP message that the gateway does not act on")                               \
 	/* TCP segments */                                                                             \

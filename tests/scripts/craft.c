@@ -29,7 +29,7 @@ void craft_init(struct craft *m)
 {
 	memset(m, 0, sizeof(*m));
 	m->ethertype = m->truncate = m->ipver = m->ihl = m->doff = m->iplen = m->l4len = m->ext = m->extlen = m->pad = -1;
-	m->gso = m->by = m->sport = m->dport = m->ttl = m->head = m->id = m->frags = m->proto = -1;
+	m->uso = m->tos = m->gso = m->by = m->sport = m->dport = m->ttl = m->head = m->id = m->frags = m->proto = -1;
 }
 
 static bool craft_flag(struct craft *m, struct words *w)
@@ -53,7 +53,8 @@ static bool craft_field(struct craft *m, struct words *w, const char **wrong)
 		int64_t *at;
 	} fields[] = { { "ethertype", &m->ethertype }, { "truncate", &m->truncate }, { "ipver", &m->ipver }, { "ihl", &m->ihl },
 		       { "doff", &m->doff }, { "iplen", &m->iplen }, { "l4len", &m->l4len }, { "ext", &m->ext }, { "extlen", &m->extlen },
-		       { "pad", &m->pad }, { "gso", &m->gso }, { "by", &m->by }, { "sport", &m->sport }, { "dport", &m->dport },
+		       { "pad", &m->pad }, { "gso", &m->gso }, { "uso", &m->uso }, { "tos", &m->tos },
+		       { "by", &m->by }, { "sport", &m->sport }, { "dport", &m->dport },
 		       { "ttl", &m->ttl }, { "head", &m->head }, { "id", &m->id }, { "frags", &m->frags }, { "proto", &m->proto } };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
@@ -115,7 +116,7 @@ static void craft_ip4(struct play *p, const struct craft *m, const struct addr *
 	uint32_t ver = m->ipver >= 0 ? (uint32_t)m->ipver : 4, ihl = m->ihl >= 0 ? (uint32_t)m->ihl : 5;
 	uint16_t sum;
 
-	craft_put16(f, ver << 12 | ihl << 8);
+	craft_put16(f, ver << 12 | ihl << 8 | (m->tos >= 0 ? (uint32_t)m->tos : 0));
 	craft_put16(f, total);
 	craft_put16(f, m->id >= 0 ? (uint32_t)m->id : ++p->ip_id);
 	craft_put16(f, m->has_piece ? (uint32_t)(m->piece / 8) | (m->more ? 0x2000 : 0) : 0x4000);
@@ -141,7 +142,7 @@ static void craft_ip6(struct play *p, const struct craft *m, const struct addr *
 	uint8_t inner = m->has_piece ? 44 : proto, second = m->ext >= 0 ? (uint8_t)m->ext : inner;
 	uint8_t first = m->router_alert ? 0 : second;
 
-	craft_put32(f, (m->ipver >= 0 ? (uint32_t)m->ipver : 6) << 28);
+	craft_put32(f, (m->ipver >= 0 ? (uint32_t)m->ipver : 6) << 28 | (m->tos >= 0 ? (uint32_t)m->tos : 0) << 20);
 	craft_put16(f, m->iplen >= 0 ? (uint32_t)m->iplen : exts + l4_len);
 	craft_put16(f, (uint32_t)first << 8 | (m->ttl >= 0 ? (uint32_t)m->ttl : 64));
 	g_byte_array_append(f, src->b, 16);
@@ -272,7 +273,8 @@ GByteArray *craft_tcp(struct conn *c, const struct craft *m, const struct notati
 enum reason craft_send(struct play *p, const struct craft *m, GByteArray *frame)
 {
 	struct craft_held *held = g_new0(struct craft_held, 1);
-	struct frame f = { .gso_size = m->gso > 0 ? (uint16_t)m->gso : 0, .csum_ok = m->csumok || m->gso > 0 };
+	struct frame f = { .gso_size = (uint16_t)(m->gso > 0 ? m->gso : m->uso > 0 ? m->uso : 0), .gso_udp = m->uso > 0,
+			   .csum_ok = m->csumok || m->gso > 0 || m->uso > 0 };
 	uint32_t want = m->head >= 0 ? (uint32_t)m->head : FRAME_HEAD_MAX, left;
 
 	for (int64_t i = 0; i < m->pad; i++)

@@ -16,8 +16,8 @@ struct craft {
 	bool has_src, has_dst, has_mac, has_to;
 	struct addr src, dst;
 	struct mac mac, to;
-	int64_t ethertype, truncate, ipver, ihl, doff, iplen, l4len, ext, extlen, pad, gso, by, sport, dport, ttl, head, id, frags, proto;
-	int64_t piece, piece_end;
+	int64_t ethertype, truncate, ipver, ihl, doff, iplen, l4len, ext, extlen, pad, gso, uso, by, sport, dport, ttl, tos, head, id;
+	int64_t frags, proto, piece, piece_end;
 };
 
 void craft_init(struct craft *m);

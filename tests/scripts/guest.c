@@ -264,7 +264,7 @@ static bool guest_udp(struct play *p, struct words *w, uint16_t port)
 	craft_put16(l4, m.l4len >= 0 ? (uint32_t)m.l4len : (uint32_t)len + UDP_HDR_LEN);
 	craft_put16(l4, 0);
 	for (int64_t i = 0; i < len; i++) {
-		uint8_t b = play_pattern(port, false, (uint32_t)i);
+		uint8_t b = play_pattern(port, false, (uint32_t)(m.uso > 0 ? i % m.uso : i));
 
 		g_byte_array_append(l4, &b, 1);
 	}

@@ -177,7 +177,7 @@ static void judge_udp(struct play *p, struct out *o, const struct ip *ip, const 
 		return;
 	}
 	for (uint32_t i = 0; i < u.len; i++)
-		if (l4[UDP_HDR_LEN + i] != play_pattern(u.dport, true, i))
+		if (l4[UDP_HDR_LEN + i] != play_pattern(u.dport, true, o->gso ? i % o->gso : i))
 			play_fail(p, "datagram payload differs at byte %u", i);
 	o->kind = OUT_UDP;
 	o->far = (struct endpoint){ ip->src, u.sport };
@@ -210,6 +210,7 @@ static void judge_quote(struct play *p, struct out *o, const uint8_t *q, uint32_
 {
 	uint32_t hdr = o->v6 ? 40 : 20;
 	const uint8_t *l4 = q + hdr;
+	struct addr guest;
 	struct conn *c;
 
 	if (len < hdr + 8 || q[0] >> 4 != (o->v6 ? 6 : 4) || (!o->v6 && q[0] != 0x45)) {
@@ -218,6 +219,10 @@ static void judge_quote(struct play *p, struct out *o, const uint8_t *q, uint32_
 	}
 	o->far.addr = o->v6 ? addr_from_v6(q + 24) : addr_from_v4(q + 16);
 	o->far.port = bytes_get16(l4 + 2);
+	guest = o->v6 ? addr_from_v6(q + 8) : addr_from_v4(q + 12);
+	o->port = bytes_get16(l4);
+	if (q[o->v6 ? 6 : 9] == IP_PROTO_UDP && !addr_eq(&guest, o->v6 ? &p->cfg.guest6 : &p->cfg.guest4))
+		play_fail(p, "an ICMP error that quotes a datagram not from the guest");
 	if (q[o->v6 ? 6 : 9] != IP_PROTO_TCP)
 		return;
 	c = play_conn_find(p, bytes_get16(l4));
@@ -242,7 +247,9 @@ static void judge_icmp(struct play *p, struct out *o, const struct ip *ip, const
 	o->icmp_type = l4[0];
 	o->icmp_code = l4[1];
 	o->len = ip->payload_len - 8;
-	if (o->icmp_type == (o->v6 ? 1 : 3))
+	o->mtu = o->v6 ? bytes_get32(l4 + 4) : bytes_get16(l4 + 6);
+	o->addr = ip->src;
+	if (o->v6 ? o->icmp_type < 128 : o->icmp_type == 3 || o->icmp_type == 11)
 		judge_quote(p, o, l4 + 8, o->len);
 	if (o->v6 ? ip->payload_len + 40 > 1280 : ip->payload_len + 20 > 576)
 		play_fail(p, "an ICMP error of %u bytes", ip->payload_len);
@@ -311,7 +318,8 @@ static void judge_ip(struct play *p, struct out *o, const uint8_t *l3, uint32_t 
 	struct ip ip;
 	enum reason r = ip_wire_parse(l3, len, len, o->v6, &ip);
 	const uint8_t *l4 = l3 + ip_wire_hdr_len(o->v6);
-	uint32_t carried = gso && r == R_ACCEPTED ? (uint32_t)(l4 - l3) + (uint32_t)(l4[12] >> 4) * 4 + gso : len;
+	uint32_t l4_hdr = r == R_ACCEPTED && ip.proto == IP_PROTO_UDP ? UDP_HDR_LEN : (uint32_t)(l4[12] >> 4) * 4;
+	uint32_t carried = gso && r == R_ACCEPTED ? (uint32_t)(l4 - l3) + l4_hdr + gso : len;
 	uint32_t frag_len = r == R_ACCEPTED && ip.is_fragment && o->v6 ? IP6_FRAG_LEN : 0;
 
 	if (r != R_ACCEPTED || ip.hdr_len + ip.payload_len != len || ip.hdr_len != ip_wire_hdr_len(o->v6) + frag_len) {

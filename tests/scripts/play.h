@@ -85,12 +85,14 @@ struct out {
 	struct conn *conn; /* TCP and ICMP about TCP */
 	struct tcp_seg seg; /* numbers relative */
 	uint32_t gso;
-	struct endpoint far; /* UDP */
+	struct endpoint far; /* UDP, and what an ICMP error quotes */
+	uint16_t port;	     /* of the guest, as an ICMP error quotes it */
+	uint32_t mtu;	     /* ICMP */
 	uint32_t pieces;     /* fragments it came in, 0: whole */
 	uint32_t len;
 	uint8_t icmp_type, icmp_code;
 	bool v6;
-	struct addr addr; /* ARP, NA: whose address */
+	struct addr addr; /* ARP, NA: whose address; ICMP: the sender */
 	struct mac mac;
 	bool solicited, override, router;
 	struct eth eth;
@@ -100,6 +102,7 @@ struct out {
 struct dgram_seen {
 	struct endpoint far;
 	uint32_t len;
+	struct dgram_meta meta;
 };
 
 struct play {

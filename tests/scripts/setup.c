@@ -73,6 +73,8 @@ bool setup_option(struct play *p, struct words *w)
 		return !(p->cfg.link.lossless = false);
 	if (words_take(w, "tso"))
 		return setup_switch(p, w, &p->cfg.link.tso4, &p->cfg.link.tso6) && ((p->tso = p->cfg.link.tso4), true);
+	if (words_take(w, "uso"))
+		return setup_switch(p, w, &p->cfg.link.gso_udp, NULL);
 	if (words_take(w, "mtu")) {
 		if (!setup_number(p, w, &n))
 			return false;

@@ -186,7 +186,8 @@ static void far_tcp_gone(struct stack_host *h, struct tcp_conn *tc, enum reason 
 	g_ptr_array_add(s->dead, w);
 }
 
-static enum reason far_dgram(struct stack_host *h, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now)
+static enum reason far_dgram(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data,
+			      int n, uint32_t len, int64_t now)
 {
 	sim_fail(container_of(h, struct sim, host), "a datagram that no guest sent");
 	return R_UDP_NO_SERVICE;

@@ -60,7 +60,7 @@ static void test_values(void)
 
 	good("--net=192.168.7.0/24 --net6 2001:db8:7::/64 --mtu 1500 --mac=02:00:00:00:00:01 --ifname eth0 --dns 192.0.2.53 "
 	     "--dns=2001:db8::53 --search a.test --search b.test --host-loopback --outbound 192.0.2.1 --outbound 2001:db8::1 "
-	     "--outbound-if eth7 --root --no-offload --stats=json --log-level debug",
+	     "--outbound-if eth7 --udp-filtering endpoint-independent --root --no-offload --stats=json --log-level debug",
 	     &a, &words);
 	check_addr(&a.net.guest4, "192.168.7.15");
 	check_addr(&a.net.gw6, "2001:db8:7::2");
@@ -75,6 +75,7 @@ static void test_values(void)
 	check_addr(&a.net.outbound4, "192.0.2.1");
 	check_addr(&a.net.outbound6, "2001:db8::1");
 	g_assert_cmpstr(a.net.outbound_if, ==, "eth7");
+	g_assert_true(a.net.udp_filter_open);
 	g_assert_cmpint(a.stats, ==, CLI_RUN_STATS_JSON);
 	g_assert_cmpint(a.level, ==, JOURNAL_DEBUG);
 	g_strfreev(words);
