@@ -291,13 +291,13 @@ enum reason tcp_in_segment(struct stack *st, const struct tuple *t, const struct
 		return in_rst(c, seg);
 	if (seg->flags & TCP_SYN)
 		return in_syn(c, seg);
+	if (!(seg->flags & TCP_ACK))
+		return R_TCP_FLAGS;
+	c->rx_at = now; /* also an old sequence number, a keepalive for one, shows that the guest is there */
+	c->probes = 0;
 	r = in_sequence(c, seg);
 	if (r)
 		return r;
-	if (!(seg->flags & TCP_ACK))
-		return R_TCP_FLAGS;
-	c->rx_at = now;
-	c->probes = 0;
 	r = in_ack(c, seg, now);
 	if (!r && seg->len)
 		r = in_text(c, seg, payload, gso_size);

@@ -60,10 +60,12 @@ static uint32_t out_room(struct tcp_conn *c)
 /* The window field, rounded up to its scale; moves rcv_adv to the right if there is room, never to the left. */
 static uint32_t out_window(struct tcp_conn *c)
 {
-	uint32_t scale = c->rcv_wscale, most = 65535u << scale, edge = c->rcv_nxt + out_room(c);
+	uint32_t scale = c->rcv_wscale, most = 65535u << scale, slack = (1u << scale) - 1, room = out_room(c), edge;
 
+	/* a guest may use what rounding adds, now or when rcv_nxt has moved, and waits for its time-out if that does not fit */
+	edge = c->rcv_nxt + (room > slack ? room - slack : 0);
 	c->rcv_adv = seq_max(c->rcv_adv, seq_min(edge, c->rcv_nxt + most));
-	return (c->rcv_adv - c->rcv_nxt + (1u << scale) - 1) >> scale;
+	return (c->rcv_adv - c->rcv_nxt + slack) >> scale;
 }
 
 /* Fields that every segment of a synchronized connection has. */
