@@ -2,6 +2,7 @@
 #include "slirp/dgram.h"
 
 #include "slirp/ip_out.h"
+#include "slirp/service.h"
 #include "slirp/stack_state.h"
 #include "slirp/wire/l4_wire.h"
 
@@ -43,6 +44,8 @@ enum reason dgram_in(struct stack *st, const struct tuple *t, const struct dgram
 
 	if (n < 0)
 		return R_L4_LENGTH;
+	if (service_wants(st, t))
+		return m->gso_size ? R_BAD_GSO : service_in(st, t, iov, n, len);
 	if (m->gso_size && len > m->gso_size * (uint32_t)DGRAM_RUN_MAX)
 		return R_BAD_GSO;
 	if (m->hop_limit <= 1 && !stack_is_ours(st, &t->far.addr))

@@ -7,6 +7,7 @@
 
 #include "slirp/ip_in.h"
 #include "slirp/neigh.h"
+#include "slirp/ra.h"
 #include "slirp/stack_state.h"
 #include "slirp/tcp_conn.h"
 #include "slirp/tcp_out.h"
@@ -92,6 +93,8 @@ enum reason stack_input(struct stack *st, const struct frame *f, int64_t now)
 	st->stats.rx_frames++;
 	st->stats.rx_bytes += f->head_len + f->rest_len;
 	r = stack_dispatch(st, f, now);
+	if (st->ra_heard && now - st->ra_at >= st->cfg.tune.ra_refresh)
+		ra_refresh(st, now);
 	if (r)
 		reason_count(st->drops, r);
 	return r;

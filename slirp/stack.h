@@ -29,6 +29,9 @@ struct tcp_conn;
 enum {
 	FRAME_HEAD_MAX = 256, /* a link that copies headers out of guest memory copies this many bytes, or the whole frame if shorter */
 	TX_SLOT_IOV = 64,     /* pieces of payload in one slot */
+	STACK_HOSTNAME_LEN = 64, /* with the closing NUL, as the two below */
+	STACK_DOMAIN_LEN = 254,
+	STACK_SEARCH_LEN = 1024,
 };
 
 /* One frame or one super-frame from the guest.  Everything stays valid and unchanged until stack_flush() returns. */
@@ -97,6 +100,9 @@ struct stack_config {
 	struct addr gw4, dns4, guest4;
 	struct addr gw6, dns6, guest6;
 	struct prefix net4, net6;
+	bool slaac; /* any address of net6 that is not ours is the guest's; router advertisements then invite it to choose one */
+	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* what DHCP tells the guest; "": nothing */
+	char search[STACK_SEARCH_LEN];	/* domains with blanks between them */
 	struct stack_link link;
 	struct siphash_key key; /* random */
 	struct stack_tunables tune;

@@ -91,7 +91,13 @@
 	X(FRAG_DUPLICATE, "IP fragment that came before")                                              \
 	X(FRAG_TOO_MANY, "packet in more IP fragments than the gateway keeps")                         \
 	X(FRAG_EVICTED, "unfinished packet given up for newer IP fragments")                           \
-	X(FRAG_TIMEOUT, "IP fragments whose packet was not whole in time")
+	X(FRAG_TIMEOUT, "IP fragments whose packet was not whole in time") \
+	/* DHCP */ \
+	X(DHCP_MALFORMED, "DHCP message that is cut short, overlong, or lacks what its type needs") \
+	X(DHCP_RELAYED, "DHCP message of a relay: there is none on this link") \
+	X(DHCP_TYPE, "DHCP message that no client sends to a server, or not in this way") \
+	X(DHCP_OTHER_SERVER, "DHCP message meant for another server") \
+	X(DHCP_DECLINED, "guest declined the address that is its own: it saw somebody else use it")
 
 enum reason {
 #define REASON_ENUM(name, text) R_##name,

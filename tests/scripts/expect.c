@@ -2,7 +2,7 @@
  *
  * Below: play.h.  Above: play.c.
  */
-#include "tests/scripts/play.h"
+#include "tests/scripts/lease.h"
 
 #include <string.h>
 
@@ -248,6 +248,18 @@ static bool expect_udp(struct play *p, struct words *w)
 	return fine;
 }
 
+/* "expect dhcp offer yiaddr=10.0.2.15 3=10.0.2.2 !119": see lease.h */
+static bool expect_lease(struct play *p, struct words *w, enum out_kind kind)
+{
+	struct out *o = expect_take(p, kind, 0);
+	const char *wrong = o && o->kind == kind ? lease_compare(o->text, w) : "the whole answer";
+	g_autofree char *text = wrong ? g_strdup_printf("differs: %s", wrong) : NULL;
+	bool fine = wrong ? expect_differs(p, o, text) : expect_time(p, o);
+
+	expect_out_free(o);
+	return fine;
+}
+
 /* "expect fragments N": of a packet that never became whole */
 static bool expect_fragments(struct play *p, struct words *w)
 {
@@ -269,6 +281,12 @@ bool expect_line(struct play *p, struct words *w, uint16_t port)
 		return expect_icmp(p, w, port, false);
 	if (words_take(w, "icmp6"))
 		return expect_icmp(p, w, port, true);
+	if (words_take(w, "dhcp"))
+		return expect_lease(p, w, OUT_DHCP);
+	if (words_take(w, "dhcp6"))
+		return expect_lease(p, w, OUT_DHCP6);
+	if (words_take(w, "ra"))
+		return expect_lease(p, w, OUT_RA);
 	if (words_take(w, "udp"))
 		return expect_udp(p, w);
 	if (words_take(w, "fragments"))

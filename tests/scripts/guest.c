@@ -6,6 +6,7 @@
 #include "slirp/wire/icmp_wire.h"
 #include "slirp/wire/ip_wire.h"
 #include "tests/scripts/craft.h"
+#include "tests/scripts/lease.h"
 
 #include <string.h>
 
@@ -327,6 +328,12 @@ bool guest_line(struct play *p, struct words *w, uint16_t port)
 		return guest_arp(p, w);
 	if (words_take(w, "ns"))
 		return guest_ns(p, w);
+	if (words_take(w, "rs"))
+		return lease_guest_rs(p, w);
+	if (words_take(w, "dhcp"))
+		return lease_guest_dhcp(p, w);
+	if (words_take(w, "dhcp6"))
+		return lease_guest_dhcp6(p, w);
 	if (words_take(w, "udp"))
 		return guest_udp(p, w, port);
 	if (words_take(w, "icmp"))

@@ -5,7 +5,7 @@
  */
 #include "slirp/base/bytes.h"
 #include "slirp/wire/ip_wire.h"
-#include "tests/scripts/play.h"
+#include "tests/scripts/lease.h"
 
 #include <string.h>
 
@@ -166,6 +166,34 @@ static void judge_tcp(struct play *p, struct out *o, const struct ip *ip, const 
 
 /* ---- the rest */
 
+/* A DHCP server's answer, or a router advertisement, whose words lease_text.c makes. */
+static void judge_lease(struct play *p, struct out *o, const struct ip *ip, const uint8_t *msg, uint32_t len)
+{
+	static const char *const names[] = { [OUT_DHCP] = "dhcp", [OUT_DHCP6] = "dhcp6", [OUT_RA] = "ra" };
+	GString *text = g_string_new(names[o->kind]);
+	char to[ADDR_STRLEN];
+	const char *wrong;
+
+	g_string_append_printf(text, " to=%s", addr_format(&ip->dst, to));
+	wrong = o->kind == OUT_DHCP ? lease_text4(text, msg, len) : o->kind == OUT_DHCP6 ? lease_text6(text, msg, len) : lease_text_ra(text, msg, len);
+	if (wrong)
+		play_fail(p, "%s: %s", wrong, text->str);
+	if (o->kind == OUT_RA && (ip->hop_limit != 255 || !addr_is_linklocal(&ip->src)))
+		play_fail(p, "a router advertisement whose hop limit is not 255 or whose source is not link-local");
+	judge_push(p, o, text);
+}
+
+static bool judge_is_lease(struct out *o, const struct udp *u)
+{
+	if (u->sport == 67 && u->dport == 68 && !o->v6)
+		o->kind = OUT_DHCP;
+	else if (u->sport == 547 && u->dport == 546 && o->v6)
+		o->kind = OUT_DHCP6;
+	else
+		return false;
+	return true;
+}
+
 static void judge_udp(struct play *p, struct out *o, const struct ip *ip, const uint8_t *l4)
 {
 	struct udp u;
@@ -176,6 +204,8 @@ static void judge_udp(struct play *p, struct out *o, const struct ip *ip, const 
 		play_fail(p, "a UDP datagram with a wrong length");
 		return;
 	}
+	if (judge_is_lease(o, &u))
+		return judge_lease(p, o, ip, l4 + UDP_HDR_LEN, u.len);
 	for (uint32_t i = 0; i < u.len; i++)
 		if (l4[UDP_HDR_LEN + i] != play_pattern(u.dport, true, o->gso ? i % o->gso : i))
 			play_fail(p, "datagram payload differs at byte %u", i);
@@ -243,6 +273,10 @@ static void judge_icmp(struct play *p, struct out *o, const struct ip *ip, const
 	}
 	if (o->v6 && l4[0] == 136)
 		return judge_na(p, o, ip, l4);
+	if (o->v6 && l4[0] == 134) {
+		o->kind = OUT_RA;
+		return judge_lease(p, o, ip, l4, ip->payload_len);
+	}
 	o->kind = OUT_ICMP;
 	o->icmp_type = l4[0];
 	o->icmp_code = l4[1];

@@ -76,7 +76,7 @@ struct conn {
 	enum reason gone_why;
 };
 
-enum out_kind { OUT_TCP, OUT_UDP, OUT_ICMP, OUT_ARP, OUT_NA };
+enum out_kind { OUT_TCP, OUT_UDP, OUT_ICMP, OUT_ARP, OUT_NA, OUT_DHCP, OUT_DHCP6, OUT_RA };
 
 /* One frame that came out. */
 struct out {
