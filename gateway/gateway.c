@@ -240,6 +240,9 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	sc.guest6 = cfg->guest6;
 	sc.net4 = cfg->net4;
 	sc.net6 = cfg->net6;
+	memcpy(sc.hostname, cfg->hostname, sizeof(sc.hostname));
+	memcpy(sc.domain, cfg->domain, sizeof(sc.domain));
+	memcpy(sc.search, cfg->search, sizeof(sc.search));
 	sc.link = gw->link->caps;
 	if (getrandom(&sc.key, sizeof(sc.key), 0) != sizeof(sc.key)) {
 		g_set_error_literal(err, G_IO_ERROR, G_IO_ERROR_FAILED, "the kernel gives no random bytes");

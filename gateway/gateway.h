@@ -11,6 +11,7 @@
 #include "gateway/link.h"
 #include "slirp/base/addr.h"
 #include "slirp/base/reason.h"
+#include "slirp/stack.h"
 #include "slirp/wire/eth_wire.h"
 
 #include <glib.h>
@@ -35,6 +36,8 @@ struct gateway_config {
 	struct addr gw6, dns6, guest6; /* net6 + ::2, ::3, ::15 */
 	struct mac gw_mac, guest_mac;
 	uint16_t mtu; /* of the guest's interface: IP bytes per frame */
+	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* told by DHCP; "": nothing is */
+	char search[STACK_SEARCH_LEN]; /* domains with blanks between, told by DHCP and router advertisements */
 
 	bool host_loopback;		     /* the gateway address leads to the host's loopback, and the host's own addresses are open */
 	struct addr outbound4, outbound6;    /* source of outgoing connections; addr_any: the kernel chooses */

@@ -2,6 +2,7 @@
 #include "slirp/dgram.h"
 
 #include "slirp/ip_out.h"
+#include "slirp/service.h"
 #include "slirp/stack_state.h"
 #include "slirp/wire/l4_wire.h"
 
@@ -44,6 +45,8 @@ enum reason dgram_in(struct stack *st, const struct tuple *t, const struct dgram
 
 	if (n < 0)
 		return R_L4_LENGTH;
+	if (service_wants(st, t))
+		return m->gso_size ? R_BAD_GSO : service_in(st, t, iov, n, len);
 	if (m->gso_size && len > m->gso_size * (uint32_t)DGRAM_RUN_MAX)
 		return R_BAD_GSO;
 	if (m->hop_limit <= 1 && !stack_is_ours(st, &t->far.addr))
@@ -93,6 +96,28 @@ static uint32_t dgram_frame(struct stack *st, const struct tuple *t, uint8_t tos
 	return len;
 }
 
+/* Datagrams of `each` bytes, which is more than the MTU; the last may be shorter. */
+static enum reason dgram_large(struct stack *st, const struct tuple *t, uint8_t tos, const struct payload *data, uint32_t each)
+{
+	enum reason r = R_ACCEPTED;
+
+	for (uint32_t at = 0; at < data->len && !r; at += each) {
+		struct udp udp = { .sport = t->far.port, .dport = t->guest.port, .len = data->len - at < each ? data->len - at : each };
+		struct ip ip = { .v6 = !addr_is_v4(&t->guest.addr), .src = t->far.addr, .dst = t->guest.addr, .proto = IP_PROTO_UDP,
+				 .hop_limit = IP_HOP_LIMIT, .tos = tos, .payload_len = UDP_HDR_LEN + udp.len };
+		struct iovec iov[PAYLOAD_PIECES];
+		int n = payload_pieces(data, at, udp.len, iov, PAYLOAD_PIECES);
+
+		if (n < 0)
+			r = R_L4_LENGTH;
+		else if (ip_wire_hdr_len(ip.v6) + ip.payload_len > st->cfg.link.mtu)
+			r = ip_out_fragments(st, &ip, &udp, iov, n);
+		else
+			dgram_frame(st, t, tos, &(struct ip_out_source){ iov, 0 }, udp.len, 0, &r);
+	}
+	return r == R_L4_LENGTH ? reason_count(st->drops, r) : r; /* a full link is counted below */
+}
+
 enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
 			uint32_t len)
 {
@@ -101,18 +126,16 @@ enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dg
 	struct ip_out_source src = { data, 0 };
 	enum reason r = R_ACCEPTED;
 
-	(void)n;
 	if (!(v6 ? st->cfg.v6 : st->cfg.v4))
 		return reason_count(st->drops, R_FAMILY_OFF);
 	if (heads + each > st->cfg.link.mtu)
-		return reason_count(st->drops, R_L4_LENGTH);
+		return dgram_large(st, t, m->tos, &(struct payload){ .rest = data, .n_rest = n, .len = len }, each);
 	do {
 		bool run = each < len && st->cfg.link.gso_udp;
 		uint32_t most = run ? (DGRAM_IP_MAX - heads) / each * each : each;
 
 		if (most > len)
 			most = len;
-
 		len -= dgram_frame(st, t, m->tos, &src, most, run ? (uint16_t)each : 0, &r);
 	} while (len && !r);
 	return r;

@@ -3,7 +3,6 @@
 
 #include "slirp/base/bytes.h"
 #include "slirp/ip_out.h"
-#include "slirp/neigh.h"
 #include "slirp/stack_state.h"
 #include "slirp/wire/csum_wire.h"
 
@@ -33,7 +32,7 @@ static void echo_tell(struct stack *st, const struct echo *e, enum reason why)
 /* Is this address the gateway itself? */
 static bool echo_is_ours(const struct stack *st, const struct addr *a)
 {
-	struct addr ll = neigh_gw_linklocal(st);
+	struct addr ll = stack_linklocal(st);
 
 	return stack_is_ours(st, a) || (st->cfg.v6 && addr_eq(a, &ll));
 }
@@ -55,7 +54,7 @@ enum reason echo_in(struct stack *st, const struct ip *ip, const struct payload 
 		r = stack_echo(st, &e, iov, n, len);
 		return r == R_LINK_FULL ? R_ACCEPTED : r; /* that was counted */
 	}
-	if (!addr_eq(&ip->src, ip->v6 ? &st->cfg.guest6 : &st->cfg.guest4))
+	if (ip->v6 && !stack_is_guest6(st, &ip->src))
 		return R_SPOOFED_ADDR; /* link-local sources reach the link and no further */
 	r = ip->hop_limit <= 1 ? R_HOP_LIMIT : st->host->echo(st->host, &e, iov, n, len, now);
 	if (r)

@@ -3,7 +3,7 @@
  * What it is: a request to the gateway's own addresses is answered here; one to anybody else goes to stack_host.echo, and what comes of
  * it comes back by stack_echo() or stack_echo_error() of stack.h, which stand in echo.c too.
  * What it is not: a table: the core keeps nothing about a ping.
- * Below: ip_out.h, neigh.h, icmp_wire.  Above: ip_in.c.  RFC 792, RFC 1122 3.2.2.6, RFC 4443 4.1 and 4.2.
+ * Below: ip_out.h, icmp_wire.  Above: ip_in.c.  RFC 792, RFC 1122 3.2.2.6, RFC 4443 4.1 and 4.2.
  *
  * prefixes: echo_ stack_echo_
  */

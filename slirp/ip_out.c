@@ -3,10 +3,14 @@
 
 #include "slirp/base/bytes.h"
 #include "slirp/stack_state.h"
+#include "slirp/wire/csum_wire.h"
 #include "slirp/wire/icmp_wire.h"
-#include "slirp/wire/l4_wire.h"
 
-enum { OUT_QUOTE_L4 = 8 }; /* RFC 792: the first 64 bits of the original datagram's data */
+enum {
+	OUT_QUOTE_L4 = 8,   /* RFC 792: the first 64 bits of the original datagram's data */
+	OUT_FRAG_UNIT = 8,  /* all fragments but the last are multiples of it */
+	OUT_FRAG_LEAST = 16, /* payload of a fragment below which a link is none */
+};
 
 bool ip_out_slot(struct stack *st, struct tx_slot *slot, uint32_t head_len, uint32_t payload_len, uint32_t mss)
 {
@@ -23,14 +27,19 @@ void ip_out_put(struct stack *st, struct tx_slot *slot, const struct frame_meta 
 	st->host->tx_put(st->host, slot, meta, used);
 }
 
-void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip)
+static void out_put_head(const struct stack *st, uint8_t *p, const struct ip *ip)
 {
 	struct eth eth = { .dst = st->cfg.guest_mac, .src = st->cfg.gw_mac, .type = ip->v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4 };
 
-	if (!ip->v6)
-		ip->id = st->ip_id++;
 	eth_wire_put(p, &eth);
 	ip_wire_put(p + ETH_HDR_LEN, ip);
+}
+
+void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip)
+{
+	if (!ip->v6)
+		ip->id = st->ip_id++;
+	out_put_head(st, p, ip);
 }
 
 void ip_out_fill(const struct tx_slot *slot, struct ip_out_source *src, uint32_t len)
@@ -54,6 +63,88 @@ void ip_out_fill(const struct tx_slot *slot, struct ip_out_source *src, uint32_t
 		}
 	}
 }
+
+/* ---- fragments */
+
+/* A datagram on its way into fragments. */
+struct out_cut {
+	struct ip ip;		      /* of the fragment at hand */
+	uint8_t udp[UDP_HDR_LEN];     /* stands in the first one */
+	struct ip_out_source data;    /* payload that comes next */
+	uint32_t total, done;	      /* bytes behind the IP header: UDP header and payload */
+	uint32_t most;		      /* of them in one fragment */
+	uint32_t hdr_len;	      /* Ethernet, IP and fragment header */
+};
+
+/* RFC 7739 5.3: nobody else can guess it, and it does not come again soon. */
+static uint32_t out_frag_id(struct stack *st, const struct ip *ip)
+{
+	struct addr pair[2] = { ip->src, ip->dst };
+
+	if (!ip->v6)
+		return st->ip_id++;
+	return (uint32_t)siphash(&st->cfg.key, pair, sizeof(pair)) + st->ip_frag_id++;
+}
+
+/* The checksum over the whole datagram: no device can sum what it sees in pieces. */
+static void out_udp(uint8_t *p, const struct ip *ip, const struct udp *u, const struct iovec *data, int n)
+{
+	uint16_t csum;
+
+	l4_wire_udp_put(p, u);
+	csum = csum_wire_final(csum_wire_pseudo(&ip->src, &ip->dst, IP_PROTO_UDP, ip->payload_len) +
+			       csum_wire_add(p, UDP_HDR_LEN) + csum_wire_iov(data, n));
+	if (!csum)
+		csum = 0xffff; /* RFC 768: zero would say "no checksum" */
+	memcpy(p + UDP_CSUM_OFFSET, &csum, sizeof(csum));
+}
+
+/* One fragment; a slot smaller than asked makes it shorter. */
+static bool out_piece(struct stack *st, struct out_cut *c)
+{
+	uint32_t l4_len = c->done ? 0 : UDP_HDR_LEN, left = c->total - c->done, len = left < c->most ? left : c->most;
+	struct frame_meta meta = { .l3_off = ETH_HDR_LEN, .head_len = (uint16_t)(c->hdr_len + l4_len), .v6 = c->ip.v6 };
+	struct tx_slot slot;
+
+	if (!ip_out_slot(st, &slot, meta.head_len, len - l4_len, 0))
+		return false;
+	if (slot.room < len - l4_len)
+		len = (l4_len + slot.room) / OUT_FRAG_UNIT * OUT_FRAG_UNIT;
+	if (!len) {
+		reason_count(st->drops, R_LINK_FULL);
+		return false;
+	}
+	c->ip.payload_len = len;
+	c->ip.frag_off = (uint16_t)c->done;
+	c->ip.more_frags = len < left;
+	out_put_head(st, slot.head, &c->ip);
+	if (l4_len)
+		memcpy(slot.head + c->hdr_len, c->udp, l4_len);
+	ip_out_fill(&slot, &c->data, len - l4_len);
+	ip_out_put(st, &slot, &meta, len - l4_len);
+	c->done += len;
+	return true;
+}
+
+enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const struct udp *u, const struct iovec *data, int n)
+{
+	uint32_t hdr_len = ip_wire_hdr_len(ip->v6) + (ip->v6 ? IP6_FRAG_LEN : 0);
+	struct out_cut c = { .ip = *ip, .data = { data, 0 }, .total = ip->payload_len, .hdr_len = ETH_HDR_LEN + hdr_len };
+
+	if (ip->payload_len > IP_LEN_MAX - (ip->v6 ? 0 : IP4_HDR_LEN) || st->cfg.link.mtu < hdr_len + OUT_FRAG_LEAST)
+		return R_L4_LENGTH;
+	c.most = (st->cfg.link.mtu - hdr_len) / OUT_FRAG_UNIT * OUT_FRAG_UNIT;
+	c.ip.id = out_frag_id(st, ip);
+	c.ip.is_fragment = true;
+	c.ip.dont_fragment = false;
+	out_udp(c.udp, ip, u, data, n);
+	while (c.done < c.total)
+		if (!out_piece(st, &c))
+			return R_LINK_FULL;
+	return R_ACCEPTED;
+}
+
+/* ---- ICMP errors */
 
 /* The guest's own packet, as far as an ICMP error quotes it.  The kernel that gets it looks at addresses, ports and, for TCP, the
  * sequence number. */

@@ -29,6 +29,9 @@ struct tcp_conn;
 enum {
 	FRAME_HEAD_MAX = 256, /* a link that copies headers out of guest memory copies this many bytes, or the whole frame if shorter */
 	TX_SLOT_IOV = 64,     /* pieces of payload in one slot */
+	STACK_HOSTNAME_LEN = 64, /* with the closing NUL, as the two below */
+	STACK_DOMAIN_LEN = 254,
+	STACK_SEARCH_LEN = 1024,
 };
 
 /* One frame or one super-frame from the guest.  Everything stays valid and unchanged until stack_flush() returns. */
@@ -40,6 +43,7 @@ struct frame {
 	uint32_t rest_len;
 	uint16_t gso_size; /* payload bytes per segment of a super-frame; 0: an ordinary frame */
 	bool gso_udp;	   /* of UDP datagrams, each of gso_size but the last; else of TCP segments */
+	bool reassembled;  /* by the core, from fragments: who sent those allows more of them */
 	bool csum_ok;	   /* the link vouches for the L4 checksum */
 };
 
@@ -108,6 +112,9 @@ struct stack_config {
 	struct addr gw4, dns4, guest4;
 	struct addr gw6, dns6, guest6;
 	struct prefix net4, net6;
+	bool slaac; /* any address of net6 that is not ours is the guest's; router advertisements then invite it to choose one */
+	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* what DHCP tells the guest; "": nothing */
+	char search[STACK_SEARCH_LEN];	/* domains with blanks between them */
 	struct stack_link link;
 	struct siphash_key key; /* random */
 	struct stack_tunables tune;
@@ -140,8 +147,8 @@ bool stack_pending(const struct stack *st);
 /* The link has room again. */
 void stack_link_ready(struct stack *st);
 
-/* One UDP datagram, or a run of them (m->gso_size), to the guest, from `far` to `guest`.
- * R_ACCEPTED or why not, already counted (family, LINK_FULL, a datagram larger than the MTU: L4_LENGTH). */
+/* One UDP datagram, or a run of them (m->gso_size), to the guest, from `far` to `guest`; as fragments where one is larger than the MTU.
+ * R_ACCEPTED or why not, already counted (family; LINK_FULL: a part may have left; larger than any packet: L4_LENGTH). */
 enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
 			uint32_t len);
 /* Tells the guest by ICMP what became of a datagram it sent to t->far.  from: who says so; NULL: the gateway. mtu: ICMP_UNREACH_SIZE. */

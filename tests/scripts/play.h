@@ -1,7 +1,8 @@
 /* play.h - one script being played: the stage, its connections, and the loop that turns lines into events.
  *
  * Shape: play.c reads lines and moves the clock; setup.c, guest.c, host.c and expect.c are the verbs; craft.c makes guest frames;
- * ping.c is the verbs' echo; fake.c is the link, the host and the upstreams that the core sees; judge.c looks at every frame that comes out.
+ * ping.c is the verbs' echo; fake.c is the link, the host and the upstreams that the core sees; judge.c looks at every frame that comes out;
+ * gather.c puts fragments together for it.
  * Below: script.h, notation.h, slirp.  Above: main.c.
  *
  * prefixes: play_
@@ -11,6 +12,7 @@
 
 #include "slirp/base/reason.h"
 #include "slirp/stack.h"
+#include "slirp/wire/ip_wire.h"
 #include "slirp/tcp_conn.h"
 #include "tests/scripts/notation.h"
 #include "tests/scripts/script.h"
@@ -74,7 +76,7 @@ struct conn {
 	enum reason gone_why;
 };
 
-enum out_kind { OUT_TCP, OUT_UDP, OUT_ICMP, OUT_ARP, OUT_NA, OUT_ECHO };
+enum out_kind { OUT_TCP, OUT_UDP, OUT_ICMP, OUT_ARP, OUT_NA, OUT_DHCP, OUT_DHCP6, OUT_RA, OUT_ECHO };
 
 /* One frame that came out. */
 struct out {
@@ -86,6 +88,7 @@ struct out {
 	struct endpoint far; /* UDP, and what an ICMP error quotes */
 	uint16_t port;	     /* of the guest, as an ICMP error quotes it */
 	uint32_t mtu;	     /* ICMP; an echo reply's id and sequence number */
+	uint32_t pieces;     /* fragments it came in, 0: whole */
 	uint32_t len;
 	uint8_t icmp_type, icmp_code;
 	bool v6;
@@ -130,6 +133,8 @@ struct play {
 	GQueue outs;	     /* struct out */
 	GQueue dgrams;	     /* struct dgram_seen */
 	GQueue echoes;	     /* struct echo_seen */
+	GQueue gathers;	     /* packets of which fragments came, not all */
+	GPtrArray *gathered; /* those that became whole */
 	enum reason last_drop;
 	bool batch, manual, strict_order, leftover_ok;
 	bool range; /* the line began with "+A..B" */
@@ -185,6 +190,10 @@ bool ping_host_got(struct play *p, struct words *w);
 bool ping_expect(struct play *p, struct words *w, struct out *o); /* o may be NULL */
 enum reason ping_asked(struct stack_host *h, const struct echo *e, const struct iovec *data, int n, uint32_t len, int64_t now);
 void ping_judge(struct play *p, struct out *o, const uint8_t *l4); /* an echo reply */
+/* gather.c: one fragment toward the guest.  The whole packet from its IP header on, if this was the last one missing; else NULL. */
+const uint8_t *gather_fragment(struct play *p, const struct ip *ip, const uint8_t *l3, uint32_t *ret_len, uint32_t *ret_pieces);
+uint32_t gather_forget(struct play *p); /* drops the oldest packet that is not whole; says how many fragments of it came */
+void gather_clear(struct play *p);
 
 /* judge.c: looks at one frame toward the guest and queues it; a fault fails the script. */
 void judge_frame(struct play *p, const uint8_t *frame, uint32_t len, uint32_t gso);
