@@ -29,7 +29,7 @@ static bool read_number(int fd, char *text)
 {
 	ssize_t n = pread(fd, text, NUMBER_MAX - 1, 0);
 
-	if (n < 0)
+	if (n < 0 || n == NUMBER_MAX - 1)
 		return false;
 	text[n] = '\0';
 	g_strchomp(text);

@@ -9,6 +9,12 @@ enum {
 	NAME_LEN_MAX = 255, /* of a file */
 };
 
+static bool fail(GError **err, const char *why)
+{
+	g_set_error_literal(err, CLI_OPTION_ERROR, CLI_EXIT_USAGE, why);
+	return false;
+}
+
 static bool set_daemon(void *ctx, const char *value, GError **err)
 {
 	((struct cli_attach_args *)ctx)->daemon = true;
@@ -20,7 +26,7 @@ static bool set_pid_file(void *ctx, const char *value, GError **err)
 	struct cli_attach_args *args = ctx;
 
 	if (!*value)
-		return cli_value_fail(err, value, value, "not a path");
+		return fail(err, "an empty word names no file");
 	g_free(args->pid_file);
 	args->pid_file = g_canonicalize_filename(value, NULL); /* a daemon changes its directory */
 	return true;
@@ -31,12 +37,6 @@ const struct cli_option cli_attach_args_table[] = {
 	{ 0, "pid-file", "PATH", "holds the process number while the guest is served", set_pid_file },
 	{ 0, NULL, NULL, NULL, NULL, cli_run_args_shared },
 };
-
-static bool fail(GError **err, const char *why)
-{
-	g_set_error_literal(err, CLI_OPTION_ERROR, CLI_EXIT_USAGE, why);
-	return false;
-}
 
 bool cli_attach_args_target(const char *text, struct netns_attach_target *ret, GError **err)
 {
