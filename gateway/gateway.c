@@ -7,6 +7,7 @@
 
 #include "gateway/dns_relay.h"
 #include "gateway/flow.h"
+#include "gateway/flow_dgram.h"
 #include "gateway/flow_tcp.h"
 #include "gateway/hostinfo.h"
 #include "gateway/loop.h"
@@ -39,6 +40,7 @@ struct gateway {
 	struct host_tcp_pool pool;
 	struct hostsock_origin origin;
 	struct flow_tcp_env tcp_env;
+	struct flow_dgram *udp;
 	struct dns_relay *dns;
 	struct hostinfo *hostinfo;
 	struct loop_watch hostinfo_watch;
@@ -106,7 +108,10 @@ static enum reason gw_tcp_syn(struct stack_host *h, const struct tuple *t, struc
 	struct endpoint to;
 	enum reason r = map_to_host(&gw->cfg, gw->hostinfo, gw->dns, &t->far, &to);
 
-	return r ? r : flow_tcp_open(&gw->tcp_env, &to, ret);
+	if (r)
+		return r;
+	r = flow_tcp_open(&gw->tcp_env, &to, ret);
+	return r == R_NO_DESCRIPTOR && flow_dgram_give_way(gw->udp) ? flow_tcp_open(&gw->tcp_env, &to, ret) : r; /* UDP gives way */
 }
 
 static void gw_tcp_gone(struct stack_host *h, struct tcp_conn *c, enum reason why)
@@ -114,21 +119,45 @@ static void gw_tcp_gone(struct stack_host *h, struct tcp_conn *c, enum reason wh
 	flow_tcp_gone(c, why);
 }
 
-static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now)
+static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
+			    uint32_t len, int64_t now)
 {
 	struct gateway *gw = gw_of(h);
 	const struct addr *dns = addr_is_v4(&t->far.addr) ? &gw->cfg.dns4 : &gw->cfg.dns6;
 
 	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns))
-		return R_UDP_NO_SERVICE;
-	return dns_relay_query(gw->dns, t, data, n, len, now);
+		return flow_dgram_send(gw->udp, t, m, data, n, len, now);
+	return m->gso_size ? R_DNS_MALFORMED : dns_relay_query(gw->dns, t, data, n, len, now);
+}
+
+static enum reason gw_udp_map(void *arg, const struct endpoint *far, struct endpoint *ret)
+{
+	struct gateway *gw = arg;
+
+	return map_to_host(&gw->cfg, gw->hostinfo, gw->dns, far, ret);
+}
+
+static enum reason gw_udp_to_guest(void *arg, const struct tuple *t, const struct dgram_meta *m, const struct iovec *iov, int n,
+				   uint32_t len)
+{
+	return stack_dgram(((struct gateway *)arg)->stack, t, m, iov, n, len);
+}
+
+static void gw_udp_error(void *arg, const struct tuple *t, enum icmp_unreach why, uint32_t mtu, const struct addr *from)
+{
+	stack_dgram_error(((struct gateway *)arg)->stack, t, why, mtu, from);
+}
+
+static void gw_udp_flush(void *arg, int64_t now)
+{
+	flow_dgram_flush(((struct gateway *)arg)->udp, now);
 }
 
 static void gw_dns_answer(void *arg, const struct tuple *t, const uint8_t *msg, uint32_t len)
 {
 	struct gateway *gw = arg;
 
-	stack_dgram(gw->stack, t, msg, len);
+	stack_dgram(gw->stack, t, &(struct dgram_meta){ 0 }, &(struct iovec){ (void *)msg, len }, 1, len);
 }
 
 static void gw_hostinfo_event(struct loop_watch *w, uint32_t events, int64_t now)
@@ -170,6 +199,9 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	sc.guest6 = cfg->guest6;
 	sc.net4 = cfg->net4;
 	sc.net6 = cfg->net6;
+	memcpy(sc.hostname, cfg->hostname, sizeof(sc.hostname));
+	memcpy(sc.domain, cfg->domain, sizeof(sc.domain));
+	memcpy(sc.search, cfg->search, sizeof(sc.search));
 	sc.link = gw->link->caps;
 	if (getrandom(&sc.key, sizeof(sc.key), 0) != sizeof(sc.key)) {
 		g_set_error_literal(err, G_IO_ERROR, G_IO_ERROR_FAILED, "the kernel gives no random bytes");
@@ -197,6 +229,26 @@ static bool gw_make_dns(struct gateway *gw, GError **err)
 	return gw->dns || gw_no_memory(err);
 }
 
+static bool gw_make_udp(struct gateway *gw, GError **err)
+{
+	struct flow_dgram_env env;
+
+	flow_dgram_env_init(&env);
+	env.loop = gw->loop;
+	env.origin = &gw->origin;
+	env.drops = &gw->drops;
+	env.open_filter = gw->cfg.udp_filter_open;
+	env.run_each = gw->link->caps.mtu - 40u - 8u; /* the larger of both families' headers */
+	env.map = gw_udp_map;
+	env.to_guest = gw_udp_to_guest;
+	env.error = gw_udp_error;
+	env.arg = gw;
+	gw->udp = flow_dgram_new(&env);
+	if (gw->udp)
+		loop_before_flush(gw->loop, gw_udp_flush, gw);
+	return gw->udp || gw_no_memory(err);
+}
+
 static bool gw_make_hostinfo(struct gateway *gw, GError **err)
 {
 	gw->hostinfo = hostinfo_new(err);
@@ -222,7 +274,7 @@ static bool gw_make(struct gateway *gw, GMainContext *ctx, GError **err)
 	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
 	gw->tcp_env = (struct flow_tcp_env){ .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
 					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT, .own_addresses = cfg->host_loopback };
-	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_stack(gw, err))
+	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_stack(gw, err))
 		return false;
 	loop_linger(gw->loop);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
@@ -254,6 +306,7 @@ void gateway_free(struct gateway *gw)
 		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now());
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
+	flow_dgram_free(gw->udp);
 	dns_relay_free(gw->dns);
 	loop_free(gw->loop);
 	hostinfo_free(gw->hostinfo);
@@ -271,8 +324,10 @@ void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), vo
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
 {
 	struct stack_stats ss;
+	struct flow_dgram_stats us;
 
 	stack_stats(gw->stack, &ss);
+	flow_dgram_stats(gw->udp, &us);
 	*ret = (struct gateway_stats){
 		.link_rx_frames = ss.rx_frames,
 		.link_rx_bytes = ss.rx_bytes,
@@ -283,6 +338,11 @@ void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
 		.half_open_now = gw->flows.half_open,
 		.to_host_bytes = ss.to_host_bytes,
 		.to_guest_bytes = ss.to_guest_bytes,
+		.udp_sessions_opened = us.opened,
+		.udp_sessions_now = us.now,
+		.udp_sockets_now = us.sockets,
+		.udp_to_host = us.to_host,
+		.udp_to_guest = us.to_guest,
 		.turns = loop_turns(gw->loop),
 		.drops = gw->drops,
 		.closes = gw->flows.closes,

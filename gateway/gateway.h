@@ -11,6 +11,7 @@
 #include "gateway/link.h"
 #include "slirp/base/addr.h"
 #include "slirp/base/reason.h"
+#include "slirp/stack.h"
 #include "slirp/wire/eth_wire.h"
 
 #include <glib.h>
@@ -33,12 +34,15 @@ struct gateway_config {
 	struct addr gw6, dns6, guest6; /* net6 + ::2, ::3, ::15 */
 	struct mac gw_mac, guest_mac;
 	uint16_t mtu; /* of the guest's interface: IP bytes per frame */
+	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* told by DHCP; "": nothing is */
+	char search[STACK_SEARCH_LEN]; /* domains with blanks between, told by DHCP and router advertisements */
 
 	bool host_loopback;		     /* the gateway address leads to the host's loopback, and the host's own addresses are open */
 	struct addr outbound4, outbound6;    /* source of outgoing connections; addr_any: the kernel chooses */
 	char outbound_if[IF_NAMESIZE];	     /* SO_BINDTODEVICE; "": none */
 	struct addr dns[GATEWAY_DNS_MAX];    /* name servers to relay to; n_dns 0: those of the host's resolv.conf */
 	unsigned n_dns;
+	bool udp_filter_open;		     /* UDP from anybody reaches a port the guest has used; else only from those it has sent to */
 };
 
 /* Figures for a person and for tests; a copy, not a view. */
@@ -47,6 +51,8 @@ struct gateway_stats {
 	uint64_t link_tx_frames, link_tx_bytes; /* to the guest */
 	uint64_t flows_opened, flows_now, half_open_now;
 	uint64_t to_host_bytes, to_guest_bytes; /* TCP payload */
+	uint64_t udp_sessions_opened, udp_sessions_now, udp_sockets_now;
+	uint64_t udp_to_host, udp_to_guest; /* datagrams, without DNS to the relay */
 	uint64_t dns_queries, dns_answers;
 	uint64_t turns; /* wake-ups of the loop */
 	struct reason_tally drops;  /* packets, by reason */

@@ -29,6 +29,9 @@ enum {
 	TAP_VNET_LEN = sizeof(struct virtio_net_hdr),
 	TAP_BURST_MAX = 64,
 	TAP_FULL_BEFORE_MORE = 6,
+	/* Linux 6.2; older headers have no names for them */
+	TAP_F_USO = 0x20 | 0x40,
+	TAP_GSO_UDP_L4 = 5,
 };
 
 struct link_tap {
@@ -92,6 +95,10 @@ static bool tap_take_vnet(const uint8_t *p, struct frame *f)
 	case VIRTIO_NET_HDR_GSO_TCPV4:
 	case VIRTIO_NET_HDR_GSO_TCPV6:
 		f->gso_size = h.gso_size;
+		return h.gso_size != 0;
+	case TAP_GSO_UDP_L4:
+		f->gso_size = h.gso_size;
+		f->gso_udp = true;
 		return h.gso_size != 0;
 	default:
 		return false;
@@ -203,7 +210,7 @@ static void tap_put_whole(struct link_tap *t, const struct tx_slot *slot, const 
 		gso_wire_partial(slot->head, m, used);
 	}
 	if (m->mss && used > m->mss) {
-		h.gso_type = m->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+		h.gso_type = m->proto == IP_PROTO_UDP ? TAP_GSO_UDP_L4 : m->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
 		h.gso_size = m->mss;
 		h.hdr_len = m->head_len;
 	}
@@ -283,7 +290,10 @@ struct link *link_tap_new(int fd, uint16_t mtu, GError **err)
 	t->link = (struct link){ .ops = &tap_ops, .fd = fd, .caps = { .mtu = mtu, .lossless = true, .guest_queue = TAP_QUEUE_PLAIN } };
 	t->vnet = ifr.ifr_flags & IFF_VNET_HDR;
 	t->burst = 1;
-	if (t->vnet && !ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)) {
+	if (t->vnet && !ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TAP_F_USO)) {
+		t->link.caps.tso4 = t->link.caps.tso6 = t->link.caps.gso_udp = true;
+		t->link.caps.guest_queue = 0;
+	} else if (t->vnet && !ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)) {
 		t->link.caps.tso4 = t->link.caps.tso6 = true;
 		t->link.caps.guest_queue = 0;
 	} else if (t->vnet) {

@@ -44,6 +44,8 @@ struct loop {
 	struct stack *st;
 	void (*on_gone)(void *arg, int err);
 	void *arg;
+	void (*gather)(void *arg, int64_t now); /* loop_before_flush() */
+	void *gather_arg;
 	int gone_err;	 /* positive errno; told at the end of the turn */
 	bool link_ready; /* reported readable, or `more` was set by the last rx */
 
@@ -131,6 +133,8 @@ static void loop_expire(struct loop *l, int64_t now)
 /* link_rx: frames were taken from the link in this turn. */
 static void loop_flush(struct loop *l, bool link_rx, int64_t now)
 {
+	if (l->gather)
+		l->gather(l->gather_arg, now);
 	if (l->st)
 		stack_flush(l->st, now);
 	if (!l->link)
@@ -177,7 +181,7 @@ static bool loop_turn(struct loop *l, bool left)
 		loop_link_rx(l, now);		/* 3 link rx, at most LOOP_FRAMES */
 	loop_sockets(l, now);			/* 4 sockets: the batch */
 	loop_expire(l, now);			/* 5 deadlines: the core's, at most LOOP_TIMERS of ours */
-	loop_flush(l, link_rx, now);		/* 6 connections write, acknowledge, send; 7 the link sends */
+	loop_flush(l, link_rx, now);		/* 6 datagrams leave; connections write, acknowledge, send; 7 the link sends */
 	loop_reap(l);				/* 8 reap */
 	l->wake = loop_next(l, left);		/* 9 next wake */
 	l->in_turn = false;
@@ -356,6 +360,12 @@ void loop_drive(struct loop *l, struct link *link, struct stack *st, void (*on_g
 	if (epoll_ctl(l->epfd, EPOLL_CTL_ADD, link->fd, &e) < 0)
 		l->gone_err = errno;
 	loop_kick(l);
+}
+
+void loop_before_flush(struct loop *l, void (*fn)(void *arg, int64_t now), void *arg)
+{
+	l->gather = fn;
+	l->gather_arg = arg;
 }
 
 void loop_linger(struct loop *l)

@@ -48,6 +48,9 @@ void loop_free(struct loop *l);
  * link's descriptor cannot be watched; called once, after the turn, and from then on neither link nor st is touched. */
 void loop_drive(struct loop *l, struct link *link, struct stack *st, void (*on_gone)(void *arg, int err), void *arg);
 
+/* Called in each turn in front of stack_flush(), while what the link handed out is still there: what was gathered leaves now; once. */
+void loop_before_flush(struct loop *l, void (*fn)(void *arg, int64_t now), void *arg);
+
 /* The context is the gateway's own: while traffic flows, turn follows turn in our epoll set without GLib's poll() in front of each; a
  * descriptor of another source, or 20 ms of silence, goes back to GLib.  Timeouts of the context may be 100 ms late.  An idle loop sleeps in GLib. */
 void loop_linger(struct loop *l);

@@ -148,7 +148,13 @@ static int open_below(const char *root, const char *file)
 	return rc;
 }
 
-/* Whether the file names one of ours.  What cannot be seen is given the benefit of the doubt. */
+/* Whether packets to a name server come to us: to the relay's address, or by the default route. */
+static bool leads_here(const struct addr *a, const struct gateway_config *net)
+{
+	return !addr_is_loopback(a) && !addr_is_unspecified(a) && (addr_is_v4(a) ? net->v4 : net->v6);
+}
+
+/* Whether the file names one that does.  What cannot be seen is given the benefit of the doubt. */
 static bool resolv_leads_here(const char *root, const char *file, const struct gateway_config *net)
 {
 	struct addr servers[GATEWAY_DNS_MAX];
@@ -162,7 +168,7 @@ static bool resolv_leads_here(const char *root, const char *file, const struct g
 	n = hostinfo_resolv(self, servers, G_N_ELEMENTS(servers));
 	close(fd);
 	for (int i = 0; i < n; i++) {
-		if ((net->v4 && addr_eq(&servers[i], &net->dns4)) || (net->v6 && addr_eq(&servers[i], &net->dns6)))
+		if (leads_here(&servers[i], net))
 			return true;
 	}
 	return n < 0;
@@ -190,7 +196,7 @@ char *netns_attach_resolv_warning(const struct netns_attach_target *target, cons
 
 	if (resolv_leads_here(root, file, net))
 		return NULL;
-	return g_strdup_printf("%s/%s does not name %s%s%s: programs in the namespace may find no name server", strcmp(root, "/") ? root : "", file,
+	return g_strdup_printf("%s/%s names no name server that programs in the namespace can reach, as %s%s%s would be", strcmp(root, "/") ? root : "", file,
 			       net->v4 ? addr_format(&net->dns4, dns4) : "", net->v4 && net->v6 ? " or " : "",
 			       net->v6 ? addr_format(&net->dns6, dns6) : "");
 }

@@ -41,7 +41,8 @@ struct netns_attach_config {
 /* The descriptor of a tap in service, -1 with err.  No process is left behind. */
 int netns_attach(const struct netns_attach_config *cfg, GError **err);
 
-/* One sentence when the resolv.conf that programs in the namespace most likely read names no name server of ours, to be freed; else NULL.
+/* One sentence when the resolv.conf that programs in the namespace most likely read names no name server that they reach
+ * through us, to be freed; else NULL.
  * PID: that of the process's root.  NAME: /etc/netns/NAME/resolv.conf, which ip-netns(8) shows them, or ours.  PATH: ours, unless it
  * is of the form /proc/PID/ns/net. */
 char *netns_attach_resolv_warning(const struct netns_attach_target *target, const struct gateway_config *net);

@@ -5,8 +5,11 @@
 #include "slirp/ip_in.h"
 
 #include "slirp/dgram.h"
+#include "slirp/ip_frag.h"
 #include "slirp/neigh.h"
 #include "slirp/payload.h"
+#include "slirp/ra.h"
+#include "slirp/service.h"
 #include "slirp/stack_state.h"
 #include "slirp/tcp_in.h"
 #include "slirp/wire/csum_wire.h"
@@ -14,19 +17,33 @@
 #include "slirp/wire/ip_wire.h"
 #include "slirp/wire/l4_wire.h"
 
-/* Link-local and unspecified sources are legal for neighbour discovery alone. */
+/* The one packet without an address yet: a DHCP client's, RFC 2131 4.1. */
+static bool in_is_boot(const struct ip *ip)
+{
+	return !ip->v6 && ip->proto == IP_PROTO_UDP && addr_is_unspecified(&ip->src) && addr_is_broadcast4(&ip->dst);
+}
+
+/* Unspecified sources are legal for neighbour discovery and for a DHCP client without a lease; link-local ones for neighbour discovery,
+ * DHCPv6 and to our own link-local address.  What in_udp() takes of them is a service's. */
 static enum reason in_check_source(const struct stack *st, const struct ip *ip)
 {
 	const struct stack_config *cfg = &st->cfg;
 
-	if (addr_eq(&ip->src, ip->v6 ? &cfg->guest6 : &cfg->guest4))
+	struct addr ours;
+
+	if (ip->v6 ? stack_is_guest6(st, &ip->src) : addr_eq(&ip->src, &cfg->guest4))
+		return R_ACCEPTED;
+	if (in_is_boot(ip))
 		return R_ACCEPTED;
 	if (ip->v6 && ip->proto == IP_PROTO_ICMPV6 && (addr_is_unspecified(&ip->src) || addr_is_linklocal(&ip->src)))
 		return R_ACCEPTED;
+	ours = stack_linklocal(st);
+	if (!ip->v6 || !addr_is_linklocal(&ip->src) || addr_eq(&ip->src, &ours))
+		return R_SPOOFED_ADDR;
+	if (addr_eq(&ip->dst, &ours) || (ip->proto == IP_PROTO_UDP && service_listens(&ip->dst)))
+		return R_ACCEPTED;
 	/* A guest's own link-local chatter (MLD, mDNS) is no spoofing. */
-	if (ip->v6 && addr_is_linklocal(&ip->src) && addr_is_multicast(&ip->dst))
-		return R_GROUP_TRAFFIC;
-	return R_SPOOFED_ADDR;
+	return addr_is_multicast(&ip->dst) ? R_GROUP_TRAFFIC : R_SPOOFED_ADDR;
 }
 
 /* The checksum over pseudo header, head and rest. */
@@ -56,18 +73,22 @@ static enum reason in_tcp(struct stack *st, const struct frame *f, const struct 
 	l4->head += seg.hdr_len;
 	l4->head_len -= seg.hdr_len;
 	l4->len -= seg.hdr_len;
+	if (f->gso_size && f->gso_udp)
+		return R_BAD_GSO;
 	return tcp_in_segment(st, &t, &seg, l4, f->gso_size, now);
 }
 
 static enum reason in_udp(struct stack *st, const struct frame *f, const struct ip *ip, struct payload *l4, int64_t now)
 {
+	struct dgram_meta m = { .hop_limit = ip->hop_limit, .tos = ip->tos, .dont_fragment = ip->dont_fragment && !f->reassembled,
+				.gso_size = f->gso_size };
 	struct udp udp;
 	enum reason r = l4_wire_udp_parse(l4->head, l4->head_len, l4->len, &udp);
 	struct tuple t;
 
 	if (r)
 		return r;
-	if (f->gso_size)
+	if (f->gso_size && !f->gso_udp)
 		return R_BAD_GSO;
 	if (!udp.has_csum && ip->v6)
 		return R_L4_CHECKSUM; /* RFC 8200 8.1 */
@@ -79,10 +100,12 @@ static enum reason in_udp(struct stack *st, const struct frame *f, const struct 
 	t = (struct tuple){ .guest = { ip->src, udp.sport }, .far = { ip->dst, udp.dport } };
 	if (!udp.sport || !udp.dport)
 		return R_TCP_PORT_ZERO;
-	return dgram_in(st, &t, l4, now);
+	if (service_listens(&t.far.addr) && !service_wants(st, &t))
+		return in_is_boot(ip) ? R_SPOOFED_ADDR : R_GROUP_TRAFFIC;
+	return dgram_in(st, &t, &m, l4, now);
 }
 
-static enum reason in_icmp(struct stack *st, const struct frame *f, const struct ip *ip, const struct payload *l4)
+static enum reason in_icmp(struct stack *st, const struct frame *f, const struct ip *ip, const struct payload *l4, int64_t now)
 {
 	if (l4->len < ICMP_HDR_LEN || l4->head_len < ICMP_HDR_LEN)
 		return R_L4_LENGTH;
@@ -90,10 +113,12 @@ static enum reason in_icmp(struct stack *st, const struct frame *f, const struct
 		return R_ICMP_IGNORED;
 	if (!f->csum_ok && !in_checksum_ok(ip, l4))
 		return R_L4_CHECKSUM;
-	if (l4->head[0] != ICMP6_NEIGH_SOLICIT && l4->head[0] != ICMP6_NEIGH_ADVERT)
+	if (l4->head[0] < ICMP6_ROUTER_SOLICIT || l4->head[0] > ICMP6_NEIGH_ADVERT || l4->head[0] == ICMP6_ROUTER_ADVERT)
 		return R_ICMP_IGNORED;
 	if (l4->head_len < l4->len)
 		return R_NDP_MALFORMED;
+	if (l4->head[0] == ICMP6_ROUTER_SOLICIT)
+		return ra_solicit_in(st, ip, l4->head, l4->len, now);
 	return neigh_ndp_in(st, ip, l4->head, l4->len);
 }
 
@@ -111,6 +136,28 @@ static void in_payload(const struct frame *f, const struct ip *ip, struct payloa
 		ret->head_len = ret->len;
 }
 
+static bool in_is_group(const struct eth *eth, const struct ip *ip)
+{
+	return mac_is_group(&eth->dst) || addr_is_multicast(&ip->dst) || addr_is_broadcast4(&ip->dst);
+}
+
+/* Kept, or the last one: then the whole packet comes in, which cannot be a fragment again. */
+static enum reason in_fragment(struct stack *st, const struct frame *f, const struct eth *eth, const struct ip *ip, int64_t now)
+{
+	struct payload data;
+	struct frame whole;
+	enum reason r;
+
+	if (f->gso_size)
+		return R_BAD_GSO;
+	if (in_is_group(eth, ip))
+		return R_GROUP_TRAFFIC;
+	in_payload(f, ip, &data);
+	r = ip_frag_add(&st->frag, ip, &data, now, &whole);
+	whole.reassembled = true;
+	return r || !whole.head ? r : ip_in(st, &whole, eth, now);
+}
+
 enum reason ip_in(struct stack *st, const struct frame *f, const struct eth *eth, int64_t now)
 {
 	uint32_t readable = f->head_len - ETH_HDR_LEN;
@@ -124,11 +171,11 @@ enum reason ip_in(struct stack *st, const struct frame *f, const struct eth *eth
 	if (r)
 		return r;
 	if (ip.is_fragment)
-		return R_IP_FRAGMENT;
+		return in_fragment(st, f, eth, &ip, now);
 	in_payload(f, &ip, &l4);
 	if (ip.proto == IP_PROTO_ICMP || ip.proto == IP_PROTO_ICMPV6)
-		return (ip.proto == IP_PROTO_ICMPV6) == ip.v6 ? in_icmp(st, f, &ip, &l4) : R_IP_PROTOCOL;
-	if (mac_is_group(&eth->dst) || addr_is_multicast(&ip.dst) || addr_is_broadcast4(&ip.dst))
+		return (ip.proto == IP_PROTO_ICMPV6) == ip.v6 ? in_icmp(st, f, &ip, &l4, now) : R_IP_PROTOCOL;
+	if (in_is_group(eth, &ip) && !(ip.proto == IP_PROTO_UDP && service_listens(&ip.dst)))
 		return R_GROUP_TRAFFIC;
 	switch (ip.proto) {
 	case IP_PROTO_TCP:

@@ -1,6 +1,6 @@
 /* ip_in.h - an IP packet from the guest: checked, attributed, handed to its protocol.
  *
- * Below: ip_wire, l4_wire, icmp_wire.  Above: stack.c.  RFC 791, 8200.
+ * Below: ip_frag.h, ip_wire, l4_wire, icmp_wire.  Above: stack.c.  RFC 791, 8200.
  */
 #ifndef SLIRP_IP_IN_H
 #define SLIRP_IP_IN_H

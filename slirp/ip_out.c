@@ -3,10 +3,14 @@
 
 #include "slirp/base/bytes.h"
 #include "slirp/stack_state.h"
+#include "slirp/wire/csum_wire.h"
 #include "slirp/wire/icmp_wire.h"
-#include "slirp/wire/l4_wire.h"
 
-enum { OUT_QUOTE_L4 = 8 }; /* RFC 792: the first 64 bits of the original datagram's data */
+enum {
+	OUT_QUOTE_L4 = 8,   /* RFC 792: the first 64 bits of the original datagram's data */
+	OUT_FRAG_UNIT = 8,  /* all fragments but the last are multiples of it */
+	OUT_FRAG_LEAST = 16, /* payload of a fragment below which a link is none */
+};
 
 bool ip_out_slot(struct stack *st, struct tx_slot *slot, uint32_t head_len, uint32_t payload_len, uint32_t mss)
 {
@@ -23,36 +27,144 @@ void ip_out_put(struct stack *st, struct tx_slot *slot, const struct frame_meta 
 	st->host->tx_put(st->host, slot, meta, used);
 }
 
-void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip)
+static void out_put_head(const struct stack *st, uint8_t *p, const struct ip *ip)
 {
 	struct eth eth = { .dst = st->cfg.guest_mac, .src = st->cfg.gw_mac, .type = ip->v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4 };
 
-	if (!ip->v6)
-		ip->id = st->ip_id++;
 	eth_wire_put(p, &eth);
 	ip_wire_put(p + ETH_HDR_LEN, ip);
 }
 
-/* The guest's own packet, as far as an ICMP error quotes it.  The kernel that gets it looks at addresses, ports and sequence number. */
-static uint32_t out_quote(uint8_t *p, const struct tuple *t, uint32_t seq, bool v6)
+void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip)
 {
-	struct ip orig = { .v6 = v6, .src = t->guest.addr, .dst = t->far.addr, .proto = IP_PROTO_TCP, .hop_limit = IP_HOP_LIMIT,
-			   .payload_len = TCP_HDR_LEN, .dont_fragment = true };
+	if (!ip->v6)
+		ip->id = st->ip_id++;
+	out_put_head(st, p, ip);
+}
+
+void ip_out_fill(const struct tx_slot *slot, struct ip_out_source *src, uint32_t len)
+{
+	for (int i = 0; len; i++) {
+		uint8_t *to = slot->pl[i].iov_base;
+		size_t room = slot->pl[i].iov_len < len ? slot->pl[i].iov_len : len;
+
+		len -= (uint32_t)room;
+		while (room) {
+			size_t have = src->iov->iov_len - src->off, n = have < room ? have : room;
+
+			memcpy(to, (const uint8_t *)src->iov->iov_base + src->off, n);
+			to += n;
+			room -= n;
+			src->off += n;
+			if (src->off == src->iov->iov_len) {
+				src->iov++;
+				src->off = 0;
+			}
+		}
+	}
+}
+
+/* ---- fragments */
+
+/* A datagram on its way into fragments. */
+struct out_cut {
+	struct ip ip;		      /* of the fragment at hand */
+	uint8_t udp[UDP_HDR_LEN];     /* stands in the first one */
+	struct ip_out_source data;    /* payload that comes next */
+	uint32_t total, done;	      /* bytes behind the IP header: UDP header and payload */
+	uint32_t most;		      /* of them in one fragment */
+	uint32_t hdr_len;	      /* Ethernet, IP and fragment header */
+};
+
+/* RFC 7739 5.3: nobody else can guess it, and it does not come again soon. */
+static uint32_t out_frag_id(struct stack *st, const struct ip *ip)
+{
+	struct addr pair[2] = { ip->src, ip->dst };
+
+	if (!ip->v6)
+		return st->ip_id++;
+	return (uint32_t)siphash(&st->cfg.key, pair, sizeof(pair)) + st->ip_frag_id++;
+}
+
+/* The checksum over the whole datagram: no device can sum what it sees in pieces. */
+static void out_udp(uint8_t *p, const struct ip *ip, const struct udp *u, const struct iovec *data, int n)
+{
+	uint16_t csum;
+
+	l4_wire_udp_put(p, u);
+	csum = csum_wire_final(csum_wire_pseudo(&ip->src, &ip->dst, IP_PROTO_UDP, ip->payload_len) +
+			       csum_wire_add(p, UDP_HDR_LEN) + csum_wire_iov(data, n));
+	if (!csum)
+		csum = 0xffff; /* RFC 768: zero would say "no checksum" */
+	memcpy(p + UDP_CSUM_OFFSET, &csum, sizeof(csum));
+}
+
+/* One fragment; a slot smaller than asked makes it shorter. */
+static bool out_piece(struct stack *st, struct out_cut *c)
+{
+	uint32_t l4_len = c->done ? 0 : UDP_HDR_LEN, left = c->total - c->done, len = left < c->most ? left : c->most;
+	struct frame_meta meta = { .l3_off = ETH_HDR_LEN, .head_len = (uint16_t)(c->hdr_len + l4_len), .v6 = c->ip.v6 };
+	struct tx_slot slot;
+
+	if (!ip_out_slot(st, &slot, meta.head_len, len - l4_len, 0))
+		return false;
+	if (slot.room < len - l4_len)
+		len = (l4_len + slot.room) / OUT_FRAG_UNIT * OUT_FRAG_UNIT;
+	if (!len) {
+		reason_count(st->drops, R_LINK_FULL);
+		return false;
+	}
+	c->ip.payload_len = len;
+	c->ip.frag_off = (uint16_t)c->done;
+	c->ip.more_frags = len < left;
+	out_put_head(st, slot.head, &c->ip);
+	if (l4_len)
+		memcpy(slot.head + c->hdr_len, c->udp, l4_len);
+	ip_out_fill(&slot, &c->data, len - l4_len);
+	ip_out_put(st, &slot, &meta, len - l4_len);
+	c->done += len;
+	return true;
+}
+
+enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const struct udp *u, const struct iovec *data, int n)
+{
+	uint32_t hdr_len = ip_wire_hdr_len(ip->v6) + (ip->v6 ? IP6_FRAG_LEN : 0);
+	struct out_cut c = { .ip = *ip, .data = { data, 0 }, .total = ip->payload_len, .hdr_len = ETH_HDR_LEN + hdr_len };
+
+	if (ip->payload_len > IP_LEN_MAX - (ip->v6 ? 0 : IP4_HDR_LEN) || st->cfg.link.mtu < hdr_len + OUT_FRAG_LEAST)
+		return R_L4_LENGTH;
+	c.most = (st->cfg.link.mtu - hdr_len) / OUT_FRAG_UNIT * OUT_FRAG_UNIT;
+	c.ip.id = out_frag_id(st, ip);
+	c.ip.is_fragment = true;
+	c.ip.dont_fragment = false;
+	out_udp(c.udp, ip, u, data, n);
+	while (c.done < c.total)
+		if (!out_piece(st, &c))
+			return R_LINK_FULL;
+	return R_ACCEPTED;
+}
+
+/* ---- ICMP errors */
+
+/* The guest's own packet, as far as an ICMP error quotes it.  The kernel that gets it looks at addresses, ports and, for TCP, the
+ * sequence number. */
+static uint32_t out_quote(uint8_t *p, const struct tuple *t, uint8_t proto, uint32_t word, bool v6)
+{
+	struct ip orig = { .v6 = v6, .src = t->guest.addr, .dst = t->far.addr, .proto = proto, .hop_limit = IP_HOP_LIMIT,
+			   .payload_len = proto == IP_PROTO_TCP ? TCP_HDR_LEN : UDP_HDR_LEN, .dont_fragment = true };
 	uint32_t ip_len = ip_wire_hdr_len(v6);
 
 	ip_wire_put(p, &orig);
 	bytes_put16(p + ip_len, t->guest.port);
 	bytes_put16(p + ip_len + 2, t->far.port);
-	bytes_put32(p + ip_len + 4, seq);
+	bytes_put32(p + ip_len + 4, word);
 	return ip_len + OUT_QUOTE_L4;
 }
 
-void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq)
+static void out_error(struct stack *st, const struct ip_out_error *e, const uint8_t *quote, uint32_t quote_len, const struct addr *guest)
 {
-	bool v6 = !addr_is_v4(&t->guest.addr);
-	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
-	uint32_t quote_len = out_quote(quote, t, seq, v6);
-	struct ip ip = { .v6 = v6, .src = v6 ? st->cfg.gw6 : st->cfg.gw4, .dst = t->guest.addr,
+	bool v6 = !addr_is_v4(guest);
+	struct ip ip = { .v6 = v6, .src = e->from ? *e->from : v6 ? st->cfg.gw6 : st->cfg.gw4, .dst = *guest,
 			 .proto = v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, .hop_limit = IP_HOP_LIMIT,
 			 .payload_len = ICMP_HDR_LEN + quote_len };
 	struct frame_meta meta = { .l3_off = ETH_HDR_LEN, .head_len = (uint16_t)(ETH_HDR_LEN + ip_wire_hdr_len(v6) + ip.payload_len),
@@ -62,6 +174,22 @@ void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple 
 	if (!ip_out_slot(st, &slot, meta.head_len, 0, 0))
 		return;
 	ip_out_head(st, slot.head, &ip);
-	icmp_wire_unreach_put(slot.head + ETH_HDR_LEN + ip_wire_hdr_len(v6), v6, why, &ip.src, &ip.dst, quote, quote_len);
+	icmp_wire_error_put(slot.head + ETH_HDR_LEN + ip_wire_hdr_len(v6), v6, e->why, e->mtu, &ip.src, &ip.dst, quote, quote_len);
 	ip_out_put(st, &slot, &meta, 0);
+}
+
+void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq)
+{
+	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
+	uint32_t len = out_quote(quote, t, IP_PROTO_TCP, seq, !addr_is_v4(&t->guest.addr));
+
+	out_error(st, &(struct ip_out_error){ .why = why }, quote, len, &t->guest.addr);
+}
+
+void ip_out_dgram_error(struct stack *st, const struct ip_out_error *e, const struct tuple *t)
+{
+	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
+	uint32_t len = out_quote(quote, t, IP_PROTO_UDP, UDP_HDR_LEN << 16, !addr_is_v4(&t->guest.addr));
+
+	out_error(st, e, quote, len, &t->guest.addr);
 }

@@ -1,12 +1,13 @@
 /* ip_out.h - packets toward the guest: slots, Ethernet and IP headers, ICMP errors.
  *
- * Below: stack_state.h, slirp/wire.  Above: neigh.c, dgram.c, tcp_out.c, tcp_open.c.  RFC 791, 8200, 792, 4443.
+ * Below: stack_state.h, slirp/wire.  Above: neigh.c, dgram.c, tcp_out.c, tcp_open.c.  RFC 791, 8200, 792, 4443, 7739 5.3.
  */
 #ifndef SLIRP_IP_OUT_H
 #define SLIRP_IP_OUT_H
 
 #include "slirp/stack.h"
 #include "slirp/wire/ip_wire.h"
+#include "slirp/wire/l4_wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,10 +17,33 @@ bool ip_out_slot(struct stack *st, struct tx_slot *slot, uint32_t head_len, uint
 /* As stack_host.tx_put; counts the frame. */
 void ip_out_put(struct stack *st, struct tx_slot *slot, const struct frame_meta *meta, uint32_t used);
 
+/* A reading position in pieces of payload. */
+struct ip_out_source {
+	const struct iovec *iov;
+	size_t off; /* in the first of them */
+};
+
+/* Moves len bytes from the source into the slot's pieces, which have room for them. */
+void ip_out_fill(const struct tx_slot *slot, struct ip_out_source *src, uint32_t len);
+
 /* Writes Ethernet and IP header for the guest at p; fills in the identification. */
 void ip_out_head(struct stack *st, uint8_t *p, struct ip *ip);
 
+/* What an ICMP error says besides the packet it quotes. */
+struct ip_out_error {
+	enum icmp_unreach why;
+	uint32_t mtu;		 /* ICMP_UNREACH_SIZE */
+	const struct addr *from; /* NULL: the gateway */
+};
+
+/* A UDP datagram (header u, payload data) that is larger than the link's MTU, as fragments of ip, whose payload_len tells UDP header and
+ * payload; the checksum is summed here.  R_ACCEPTED; R_L4_LENGTH: more than one packet can say; R_LINK_FULL: the link filled up and what
+ * had not left yet never will (counted). */
+enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const struct udp *u, const struct iovec *data, int n);
+
 /* ICMP or ICMPv6 destination unreachable for the guest's TCP segment with this tuple and sequence number. */
 void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq);
+/* An ICMP or ICMPv6 error for the guest's UDP datagram with this tuple. */
+void ip_out_dgram_error(struct stack *st, const struct ip_out_error *e, const struct tuple *t);
 
 #endif

@@ -27,7 +27,12 @@ enum reason neigh_arp_in(struct stack *st, const uint8_t *p, uint32_t len)
 	/* 0.0.0.0 is a probe, RFC 5227 2.1.1 */
 	if (!addr_eq(&arp.sender, &cfg->guest4) && memcmp(addr_v4_bytes(&arp.sender), "\0\0\0", 4))
 		return R_SPOOFED_ADDR;
-	if (arp.op != ARP_REQUEST || !cfg->v4 || !neigh_answers_for(&cfg->net4, &cfg->guest4, &arp.target))
+	if (!cfg->v4)
+		return R_FAMILY_OFF;
+	/* a probe of its own address, an announcement of it (RFC 5227 2.3), an answer nobody asked for: nothing to say */
+	if (addr_eq(&arp.target, &cfg->guest4) || arp.op != ARP_REQUEST)
+		return R_ACCEPTED;
+	if (!neigh_answers_for(&cfg->net4, &cfg->guest4, &arp.target))
 		return R_ARP_NOT_OURS;
 
 	reply = (struct arp){ .op = ARP_REPLY, .sender_mac = cfg->gw_mac, .sender = arp.target, .target_mac = arp.sender_mac,
@@ -40,20 +45,31 @@ enum reason neigh_arp_in(struct stack *st, const uint8_t *p, uint32_t len)
 	return R_ACCEPTED;
 }
 
-/* Our link-local address: fe80::/64 with the gateway's MAC as RFC 4291 appendix A says. */
-static struct addr neigh_gw_linklocal(const struct stack *st)
-{
-	const uint8_t *m = st->cfg.gw_mac.b;
-	const uint8_t b[16] = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5] };
-
-	return addr_from_v6(b);
-}
-
 static bool neigh_target_is_ours(const struct stack *st, const struct addr *target)
 {
-	struct addr ll = neigh_gw_linklocal(st);
+	struct addr ll = stack_linklocal(st);
 
-	return addr_eq(target, &ll) || neigh_answers_for(&st->cfg.net6, &st->cfg.guest6, target);
+	return addr_eq(target, &ll) || (prefix_contains(&st->cfg.net6, target) && !stack_is_guest6(st, target));
+}
+
+/* What an IP packet may carry it: RFC 4861 7.1.1 and 7.1.2. */
+static bool neigh_ip_good(const struct ip *ip, const struct neigh_msg *m)
+{
+	static const uint8_t solicited_node[13] = { 0xff, 0x02, [11] = 1, 0xff };
+
+	if (ip->hop_limit != 255)
+		return false;
+	if (m->type == ICMP6_NEIGH_ADVERT)
+		return !(m->solicited && addr_is_multicast(&ip->dst));
+	return !addr_is_unspecified(&ip->src) || (!m->has_mac && !memcmp(ip->dst.b, solicited_node, sizeof(solicited_node)));
+}
+
+/* No solicitation for an address of ours.  Is the guest making sure that nobody else has its own? */
+static enum reason neigh_not_ours(const struct stack *st, const struct ip *ip, const struct addr *target)
+{
+	bool probe = addr_is_unspecified(&ip->src);
+
+	return probe && (stack_is_guest6(st, target) || addr_is_linklocal(target)) ? R_ACCEPTED : R_NDP_NOT_OURS;
 }
 
 enum reason neigh_ndp_in(struct stack *st, const struct ip *ip, const uint8_t *p, uint32_t len)
@@ -68,12 +84,12 @@ enum reason neigh_ndp_in(struct stack *st, const struct ip *ip, const uint8_t *p
 
 	if (r)
 		return r;
-	if (ip->hop_limit != 255)
+	if (!neigh_ip_good(ip, &m))
 		return R_NDP_MALFORMED;
-	if (m.type != ICMP6_NEIGH_SOLICIT)
-		return R_ACCEPTED; /* the guest's own announcements tell us nothing that is not configured */
+	if (m.type != ICMP6_NEIGH_SOLICIT) /* the guest's own announcements tell us nothing that is not configured */
+		return neigh_target_is_ours(st, &m.target) ? R_SPOOFED_ADDR : R_ACCEPTED;
 	if (!neigh_target_is_ours(st, &m.target))
-		return R_NDP_NOT_OURS;
+		return neigh_not_ours(st, ip, &m.target);
 
 	probe = addr_is_unspecified(&ip->src); /* duplicate address detection, RFC 4862 5.4.3: answered to all nodes */
 	reply = (struct neigh_msg){ .type = ICMP6_NEIGH_ADVERT, .target = m.target, .has_mac = true, .mac = cfg->gw_mac,

@@ -1,7 +1,9 @@
 /* neigh.h - the gateway as a neighbour: ARP and NDP.
  *
  * What it is: answers for the gateway's and the name server's address, and for every other address of the guest's subnet that is not
- * the guest's own (so that a packet to it reaches ip_in.c and is refused truthfully there).
+ * the guest's own (so that a packet to it reaches ip_in.c and is refused truthfully there).  A probe (RFC 5227 2.1, RFC 4862 5.4) of such
+ * an address hears the same answer, which is the conflict the guest looks for; a probe or an announcement of the guest's own address
+ * hears nothing and counts as nothing.
  * What it is not: a neighbour cache: the guest's MAC is configuration.
  * Below: eth_wire, icmp_wire, ip_out.h.  Above: stack.c, ip_in.c.  RFC 826, RFC 5227, RFC 4861.
  */

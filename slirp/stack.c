@@ -7,6 +7,7 @@
 
 #include "slirp/ip_in.h"
 #include "slirp/neigh.h"
+#include "slirp/ra.h"
 #include "slirp/stack_state.h"
 #include "slirp/tcp_conn.h"
 #include "slirp/tcp_out.h"
@@ -36,7 +37,7 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	list_init(&st->stalled_sent);
 	timerq_init(&st->timers);
 	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait);
-	if (!htab_init(&st->conns)) {
+	if (!ip_frag_init(&st->frag, &st->cfg, drops) || !htab_init(&st->conns)) {
 		stack_free(st);
 		return NULL;
 	}
@@ -48,6 +49,7 @@ void stack_free(struct stack *st)
 	if (!st)
 		return;
 	tcp_tw_clear(&st->tw);
+	ip_frag_clear(&st->frag);
 	htab_clear(&st->conns);
 	timerq_clear(&st->timers);
 	g_free(st);
@@ -91,6 +93,8 @@ enum reason stack_input(struct stack *st, const struct frame *f, int64_t now)
 	st->stats.rx_frames++;
 	st->stats.rx_bytes += f->head_len + f->rest_len;
 	r = stack_dispatch(st, f, now);
+	if (st->ra_heard && now - st->ra_at >= st->cfg.tune.ra_refresh)
+		ra_refresh(st, now);
 	if (r)
 		reason_count(st->drops, r);
 	return r;
@@ -105,6 +109,7 @@ void stack_flush(struct stack *st, int64_t now)
 	while ((n = list_pop_head(&batch)))
 		tcp_out_flush(container_of(n, struct tcp_conn, touched), now);
 	st->rx.used = 0;
+	ip_frag_flushed(&st->frag);
 }
 
 void stack_expire(struct stack *st, int64_t now)
@@ -113,11 +118,14 @@ void stack_expire(struct stack *st, int64_t now)
 
 	while ((t = timerq_pop(&st->timers, now)))
 		tcp_timer_expire(container_of(t, struct tcp_conn, timer), now);
+	ip_frag_expire(&st->frag, now);
 }
 
 int64_t stack_deadline(const struct stack *st)
 {
-	return timerq_next(&st->timers);
+	int64_t conns = timerq_next(&st->timers), frags = ip_frag_deadline(&st->frag);
+
+	return conns < frags ? conns : frags;
 }
 
 bool stack_pending(const struct stack *st)

@@ -29,6 +29,9 @@ struct tcp_conn;
 enum {
 	FRAME_HEAD_MAX = 256, /* a link that copies headers out of guest memory copies this many bytes, or the whole frame if shorter */
 	TX_SLOT_IOV = 64,     /* pieces of payload in one slot */
+	STACK_HOSTNAME_LEN = 64, /* with the closing NUL, as the two below */
+	STACK_DOMAIN_LEN = 254,
+	STACK_SEARCH_LEN = 1024,
 };
 
 /* One frame or one super-frame from the guest.  Everything stays valid and unchanged until stack_flush() returns. */
@@ -39,6 +42,8 @@ struct frame {
 	int n_rest;
 	uint32_t rest_len;
 	uint16_t gso_size; /* payload bytes per segment of a super-frame; 0: an ordinary frame */
+	bool gso_udp;	   /* of UDP datagrams, each of gso_size but the last; else of TCP segments */
+	bool reassembled;  /* by the core, from fragments: who sent those allows more of them */
 	bool csum_ok;	   /* the link vouches for the L4 checksum */
 };
 
@@ -49,6 +54,14 @@ struct tx_slot {
 	int n_pl;
 	uint32_t room; /* payload bytes that pl holds; may be less than asked, never 0 when payload was asked for */
 	void *priv;    /* the link's */
+};
+
+/* What a datagram carries besides its payload. */
+struct dgram_meta {
+	uint8_t hop_limit;   /* from the guest: as it left it; toward the guest: not looked at */
+	uint8_t tos;	     /* DSCP and ECN */
+	bool dont_fragment;  /* from the guest: IPv4 DF; true for IPv6 unless the guest sent fragments */
+	uint16_t gso_size;   /* the payload is a run of datagrams of this size, the last may be shorter; 0: it is one datagram */
 };
 
 /* What the core needs of its surroundings; embed it and use container_of(). */
@@ -66,14 +79,17 @@ struct stack_host {
 	 * returns.  If the upstream was not aborted, both directions ended in order and it is to be closed. */
 	void (*tcp_gone)(struct stack_host *h, struct tcp_conn *c, enum reason why);
 
-	/* A valid datagram from the guest; data is valid during the call.  R_ACCEPTED: taken; else the reason to count. */
-	enum reason (*dgram)(struct stack_host *h, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now);
+	/* A valid datagram from the guest, or a run of them; what the iovecs point to is valid until stack_flush() returns, the array
+	 * during the call.  R_ACCEPTED: taken; else the reason to count: the guest is told by ICMP when it means that nothing is there. */
+	enum reason (*dgram)(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
+			     uint32_t len, int64_t now);
 };
 
 /* What the link can carry (gateway/link.h says the same to the gateway). */
 struct stack_link {
 	uint16_t mtu;		   /* IP bytes per frame */
 	bool tso4, tso6;	   /* super-frames toward the guest need no cutting */
+	bool gso_udp;		   /* nor do runs of equal datagrams */
 	bool lossless;		   /* no slow start needed */
 	uint32_t guest_queue; /* frames that the guest may have under way to us before the link drops any; 0: no such limit */
 };
@@ -84,6 +100,9 @@ struct stack_config {
 	struct addr gw4, dns4, guest4;
 	struct addr gw6, dns6, guest6;
 	struct prefix net4, net6;
+	bool slaac; /* any address of net6 that is not ours is the guest's; router advertisements then invite it to choose one */
+	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* what DHCP tells the guest; "": nothing */
+	char search[STACK_SEARCH_LEN];	/* domains with blanks between them */
 	struct stack_link link;
 	struct siphash_key key; /* random */
 	struct stack_tunables tune;
@@ -116,8 +135,12 @@ bool stack_pending(const struct stack *st);
 /* The link has room again. */
 void stack_link_ready(struct stack *st);
 
-/* One UDP datagram to the guest, from `far` to `guest`.  R_ACCEPTED or why not (family, LINK_FULL, larger than the MTU: L4_LENGTH). */
-enum reason stack_dgram(struct stack *st, const struct tuple *t, const uint8_t *data, uint32_t len);
+/* One UDP datagram, or a run of them (m->gso_size), to the guest, from `far` to `guest`; as fragments where one is larger than the MTU.
+ * R_ACCEPTED or why not, already counted (family; LINK_FULL: a part may have left; larger than any packet: L4_LENGTH). */
+enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
+			uint32_t len);
+/* Tells the guest by ICMP what became of a datagram it sent to t->far.  from: who says so; NULL: the gateway. mtu: ICMP_UNREACH_SIZE. */
+void stack_dgram_error(struct stack *st, const struct tuple *t, enum icmp_unreach why, uint32_t mtu, const struct addr *from);
 
 void stack_stats(const struct stack *st, struct stack_stats *ret);
 const struct stack_config *stack_cfg(const struct stack *st);

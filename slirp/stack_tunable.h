@@ -30,7 +30,16 @@
 	X(time_wait_max, COUNT, 65536, 16, 1 << 20, "entries of 64 bytes; the oldest goes first")                                \
 	X(max_window, BYTES, 4 << 20, 65535, 8 << 20, "most that is advertised to the guest; window scale 7 carries 8 MiB")      \
 	X(max_flight, BYTES, 8 << 20, 65535, 1 << 30, "most that one connection has unacknowledged toward the guest")            \
-	X(flush_budget, BYTES, 256 << 10, 1 << 10, 16 << 20, "payload one connection sends per turn before others get theirs")
+	X(dhcp_lease, US, 86400 * STACK_S, 120 * STACK_S, 31536000 * STACK_S,                                                    \
+	  "lease and IPv6 lifetimes; the address is configuration, so it is never given away in between")                        \
+	X(ra_refresh, US, 600 * STACK_S, 1 * STACK_S, 9000 * STACK_S,                                                            \
+	  "a frame of the guest this long after the last router advertisement brings the next; far below its lifetime of 65535 s") \
+	X(flush_budget, BYTES, 256 << 10, 1 << 10, 16 << 20, "payload one connection sends per turn before others get theirs")   \
+	X(frag_timeout4, US, 30 * STACK_S, 1 * STACK_S, 120 * STACK_S, "IPv4 fragments of an unfinished packet: kept so long")  \
+	X(frag_timeout6, US, 60 * STACK_S, 1 * STACK_S, 120 * STACK_S, "the same of IPv6, RFC 8200 4.5: 60 s")                 \
+	X(frag_sets_max, COUNT, 64, 1, 4096, "unfinished packets; the oldest goes first")                                      \
+	X(frag_bytes_max, BYTES, 1 << 20, 128 << 10, 64 << 20, "held by unfinished packets; the oldest goes first")            \
+	X(frag_pieces_max, COUNT, 128, 2, 8192, "fragments of one packet: 65535 bytes in pieces of 552 are 119")
 
 struct stack_tunables {
 #define STACK_TUNABLE_FIELD(name, unit, def, min, max, why) int64_t name;

@@ -194,6 +194,7 @@ static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t
 		}
 		tcp_conn_enter(c, TCP_ESTABLISHED);
 		c->snd_una = seg->ack; /* our SYN */
+		c->snd_nxt = seq_max(c->snd_nxt, seg->ack); /* a time-out may have put it back */
 		tcp_timer_acked(c, now);
 	}
 	if (seq_lt(c->snd_max, seg->ack))
@@ -290,13 +291,13 @@ enum reason tcp_in_segment(struct stack *st, const struct tuple *t, const struct
 		return in_rst(c, seg);
 	if (seg->flags & TCP_SYN)
 		return in_syn(c, seg);
+	if (!(seg->flags & TCP_ACK))
+		return R_TCP_FLAGS;
+	c->rx_at = now; /* also an old sequence number, a keepalive for one, shows that the guest is there */
+	c->probes = 0;
 	r = in_sequence(c, seg);
 	if (r)
 		return r;
-	if (!(seg->flags & TCP_ACK))
-		return R_TCP_FLAGS;
-	c->rx_at = now;
-	c->probes = 0;
 	r = in_ack(c, seg, now);
 	if (!r && seg->len)
 		r = in_text(c, seg, payload, gso_size);

@@ -60,10 +60,12 @@ static uint32_t out_room(struct tcp_conn *c)
 /* The window field, rounded up to its scale; moves rcv_adv to the right if there is room, never to the left. */
 static uint32_t out_window(struct tcp_conn *c)
 {
-	uint32_t scale = c->rcv_wscale, most = 65535u << scale, edge = c->rcv_nxt + out_room(c);
+	uint32_t scale = c->rcv_wscale, most = 65535u << scale, slack = (1u << scale) - 1, room = out_room(c), edge;
 
+	/* a guest may use what rounding adds, now or when rcv_nxt has moved, and waits for its time-out if that does not fit */
+	edge = c->rcv_nxt + (room > slack ? room - slack : 0);
 	c->rcv_adv = seq_max(c->rcv_adv, seq_min(edge, c->rcv_nxt + most));
-	return (c->rcv_adv - c->rcv_nxt + (1u << scale) - 1) >> scale;
+	return (c->rcv_adv - c->rcv_nxt + slack) >> scale;
 }
 
 /* Fields that every segment of a synchronized connection has. */
@@ -98,6 +100,13 @@ static bool out_ack(struct tcp_conn *c, uint32_t seq, int64_t now)
 	c->st->stats.acks_sent++;
 	out_acked(c);
 	return true;
+}
+
+/* The number of a bare ACK: the highest sent, because one that a time-out has put behind is old to a guest that has it all, and
+ * nothing beyond the window, where a probe's byte may stand: the guest would drop either unread (RFC 9293 3.10.7.4). */
+static uint32_t out_ack_seq(const struct tcp_conn *c)
+{
+	return seq_max(c->snd_nxt, seq_min(c->snd_max, c->snd_una + c->snd_wnd));
 }
 
 /* Does the guest need an acknowledgement or a wider window now, later, or not at all? */
@@ -373,6 +382,8 @@ static void out_syn_ack(struct tcp_conn *c, int64_t now)
 
 	seg.mss = (uint16_t)(cfg->link.mtu - ip_wire_hdr_len(out_v6(c)) - TCP_HDR_LEN);
 	seg.tsval = (uint32_t)(now / 1000) + c->ts_offset;
+	if (room < c->rcv_adv - c->rcv_nxt)
+		room = c->rcv_adv - c->rcv_nxt; /* sent again: nothing is taken back */
 	seg.window = room < 65535 ? room : 65535; /* never scaled in a SYN, RFC 7323 2.2 */
 	if (!tcp_bare_send(c->st, &c->tuple, &seg)) {
 		tcp_conn_stall(c, false);
@@ -433,7 +444,7 @@ void tcp_out_flush(struct tcp_conn *c, int64_t now)
 	if (r == OUT_GONE)
 		return;
 	out_judge_ack(c, now);
-	if (c->ack_now && !out_ack(c, c->snd_nxt, now))
+	if (c->ack_now && !out_ack(c, out_ack_seq(c), now))
 		r = OUT_FULL;
 	if (r == OUT_FULL)
 		tcp_conn_stall(c, c->st->stats.tx_frames != frames);

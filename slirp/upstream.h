@@ -44,7 +44,8 @@ struct upstream_ops {
 	void (*abort)(struct upstream *up);
 
 	/* Bytes that write() would take now: becomes the window the guest sees.  Never more than can be taken.  When the answer is small
-	 * enough to hold the guest back, a touch follows as soon as it has grown, with no timer involved. */
+	 * enough to hold the guest back, a touch follows as soon as it has grown, with no timer involved.  With nothing queued it is 4096 at
+	 * least: below a segment and 4096 the guest is told 0. */
 	uint32_t (*space)(struct upstream *up);
 };
 

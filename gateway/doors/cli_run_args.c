@@ -102,7 +102,34 @@ static bool set_search(void *ctx, const char *value, GError **err)
 		return false;
 	if (args->n_search == CLI_RUN_ARGS_SEARCH_MAX)
 		return cli_value_fail(err, value, value, "more than %d domains", CLI_RUN_ARGS_SEARCH_MAX);
+	if (strlen(args->net.search) + 1 + strlen(value) >= sizeof(args->net.search))
+		return cli_value_fail(err, value, value, "the search list is longer than %zu characters", sizeof(args->net.search) - 1);
 	args->search[args->n_search++] = value;
+	if (*args->net.search)
+		g_strlcat(args->net.search, " ", sizeof(args->net.search));
+	g_strlcat(args->net.search, value, sizeof(args->net.search));
+	return true;
+}
+
+static bool set_hostname(void *ctx, const char *value, GError **err)
+{
+	struct cli_run_args *args = ctx;
+
+	if (!cli_value_domain(value, err))
+		return false;
+	if (strlen(value) >= sizeof(args->net.hostname))
+		return cli_value_fail(err, value, value + sizeof(args->net.hostname) - 1, "longer than %zu characters", sizeof(args->net.hostname) - 1);
+	g_strlcpy(args->net.hostname, value, sizeof(args->net.hostname));
+	return true;
+}
+
+static bool set_domain(void *ctx, const char *value, GError **err)
+{
+	struct cli_run_args *args = ctx;
+
+	if (!cli_value_domain(value, err))
+		return false;
+	g_strlcpy(args->net.domain, value, sizeof(args->net.domain));
 	return true;
 }
 
@@ -147,6 +174,16 @@ static bool set_outbound_if(void *ctx, const char *value, GError **err)
 	if (!cli_value_ifname(value, err))
 		return false;
 	g_strlcpy(args->net.outbound_if, value, sizeof(args->net.outbound_if));
+	return true;
+}
+
+static bool set_udp_filtering(void *ctx, const char *value, GError **err)
+{
+	struct cli_run_args *args = ctx;
+
+	args->net.udp_filter_open = !strcmp(value, "endpoint-independent");
+	if (!args->net.udp_filter_open && strcmp(value, "address-and-port"))
+		return cli_value_fail(err, value, value, "neither address-and-port nor endpoint-independent");
 	return true;
 }
 
@@ -200,9 +237,13 @@ const struct cli_option cli_run_args_shared[] = {
 	{ 0, "mac", "MAC", "of the guest's interface (52:54:00:12:34:56)", set_mac },
 	{ 0, "ifname", "NAME", "of the guest's interface (tap0)", set_ifname },
 	{ 0, "dns", "ADDR", "name server to relay to; repeatable (the host's)", set_dns },
+	{ 0, "search", "DOMAIN", "search domain of the guest; repeatable", set_search },
+	{ 0, "hostname", "NAME", "what DHCP tells the guest to be called", set_hostname },
+	{ 0, "domain", "DOMAIN", "what DHCP tells the guest to be part of", set_domain },
 	{ 0, "host-loopback", NULL, "open the host's loopback and own addresses", set_host_loopback },
 	{ 0, "outbound", "ADDR", "connect from this host address; once per family", set_outbound },
 	{ 0, "outbound-if", "NAME", "connect through this host interface", set_outbound_if },
+	{ 0, "udp-filtering", "HOW", "address-and-port or endpoint-independent", set_udp_filtering },
 	{ 0, "no-offload", NULL, "a plain tap, no checksum or segmentation offload", set_no_offload },
 	{ 0, "stats", "=json", "print the counters to standard error at the end", set_stats },
 	{ 0, "log-level", "LEVEL", "error, warn, info or debug (warn)", set_log_level },
@@ -213,7 +254,6 @@ const struct cli_option cli_run_args_shared[] = {
 
 const struct cli_option cli_run_args_table[] = {
 	{ 0, "root", NULL, "COMMAND sees itself as root of its namespace", set_root },
-	{ 0, "search", "DOMAIN", "search domain for COMMAND's resolver; repeatable", set_search },
 	{ 0, NULL, NULL, NULL, NULL, cli_run_args_shared },
 };
 

@@ -29,7 +29,7 @@
 	X(IP_HEADER, "IP header length is impossible")                                                 \
 	X(IP_LENGTH, "IP total length is larger than the frame")                                       \
 	X(IP_CHECKSUM, "IPv4 header checksum is wrong")                                                \
-	X(IP_FRAGMENT, "IP fragment")                                                                  \
+	X(IP_FRAGMENT, "IP fragment of what is never fragmented: another fragment, neighbour discovery") \
 	X(IP_OPTION, "IPv6 extension header that the gateway does not walk")                           \
 	X(IP_MAPPED, "IPv4-mapped address inside an IPv6 packet")                                      \
 	X(IP_PROTOCOL, "IP protocol that the gateway does not carry")                                  \
@@ -38,6 +38,8 @@
 	/* L4 */                                                                                       \
 	X(L4_CHECKSUM, "TCP, UDP or ICMP checksum is wrong")                                           \
 	X(L4_LENGTH, "TCP, UDP or ICMP header length is impossible")                                   \
+	X(HOP_LIMIT, "hop limit used up at the gateway: answered with ICMP time exceeded")             \
+	X(UDP_FILTERED, "UDP datagram from a peer that the guest has not sent to")                     \
 	X(UDP_NO_SERVICE, "UDP datagram to an address and port where nothing answers")                 \
 	X(ICMP_IGNORED, "ICMP message that the gateway does not act on")                               \
 	/* TCP segments */                                                                             \
@@ -81,7 +83,21 @@
 	X(DNS_MALFORMED, "DNS message is too short or not a query")                                    \
 	X(DNS_FULL, "too many DNS queries in flight: the oldest was given up")                         \
 	X(DNS_MISMATCH, "DNS answer that matches no query")                                            \
-	X(DNS_TIMEOUT, "no name server answered")
+	X(DNS_TIMEOUT, "no name server answered")                                                      \
+	/* IP fragments */                                                                             \
+	X(FRAG_LENGTH, "IP fragment that is empty, misaligned or ends beyond the largest packet")      \
+	X(FRAG_TINY, "first IP fragment that does not hold the packet's headers")                      \
+	X(FRAG_OVERLAP, "IP fragments that overlap or contradict each other: the packet is refused")   \
+	X(FRAG_DUPLICATE, "IP fragment that came before")                                              \
+	X(FRAG_TOO_MANY, "packet in more IP fragments than the gateway keeps")                         \
+	X(FRAG_EVICTED, "unfinished packet given up for newer IP fragments")                           \
+	X(FRAG_TIMEOUT, "IP fragments whose packet was not whole in time") \
+	/* DHCP */ \
+	X(DHCP_MALFORMED, "DHCP message that is cut short, overlong, or lacks what its type needs") \
+	X(DHCP_RELAYED, "DHCP message of a relay: there is none on this link") \
+	X(DHCP_TYPE, "DHCP message that no client sends to a server, or not in this way") \
+	X(DHCP_OTHER_SERVER, "DHCP message meant for another server") \
+	X(DHCP_DECLINED, "guest declined the address that is its own: it saw somebody else use it")
 
 enum reason {
 #define REASON_ENUM(name, text) R_##name,

@@ -1,9 +1,9 @@
-/* icmp_wire.c - unreachable errors and neighbour discovery, written complete.
+/* icmp_wire.c - errors and neighbour discovery, written complete.
  *
  * What it is not: a rate limit or a decision whether an error may be sent (slirp/ip_out.c), nor a neighbour table
  * (slirp/neigh.c).
  * Below: slirp/base, csum_wire, ip_wire (numbers).  Above: slirp/neigh.c, slirp/ip_out.c, tests.
- * RFC 792, RFC 1812 5.2.7.1, RFC 4443 2.3 and 3.1, RFC 4861 4.3, 4.4, 4.6.1, 7.1.
+ * RFC 792, RFC 1191 4, RFC 1812 5.2.7.1, RFC 4443 2.3 and 3.1 to 3.3, RFC 4861 4.3, 4.4, 4.6.1, 7.1.
  */
 #include "slirp/wire/icmp_wire.h"
 #include "slirp/base/bytes.h"
@@ -29,22 +29,24 @@ static void put_checksum(uint8_t *p, uint64_t sum, uint32_t len)
 	memcpy(p + 2, &csum, sizeof(csum));
 }
 
-uint32_t icmp_wire_unreach_put(uint8_t *p, bool v6, enum icmp_unreach why, const struct addr *src,
-			       const struct addr *dst, const uint8_t *quote, uint32_t quote_len)
+uint32_t icmp_wire_error_put(uint8_t *p, bool v6, enum icmp_unreach why, uint32_t mtu, const struct addr *src,
+			     const struct addr *dst, const uint8_t *quote, uint32_t quote_len)
 {
 	static const struct {
-		uint8_t v4, v6;
-	} codes[] = {
-		[ICMP_UNREACH_NET] = { 0, 0 },
-		[ICMP_UNREACH_HOST] = { 1, 3 },
-		[ICMP_UNREACH_PORT] = { 3, 4 },
-		[ICMP_UNREACH_ADMIN] = { 13, 1 },
+		uint8_t type4, code4, type6, code6;
+	} row[] = {
+		[ICMP_UNREACH_NET] = { ICMP4_UNREACH, 0, ICMP6_UNREACH, 0 },
+		[ICMP_UNREACH_HOST] = { ICMP4_UNREACH, 1, ICMP6_UNREACH, 3 },
+		[ICMP_UNREACH_PORT] = { ICMP4_UNREACH, 3, ICMP6_UNREACH, 4 },
+		[ICMP_UNREACH_ADMIN] = { ICMP4_UNREACH, 13, ICMP6_UNREACH, 1 },
+		[ICMP_UNREACH_SIZE] = { ICMP4_UNREACH, 4, ICMP6_TOO_BIG, 0 },
+		[ICMP_UNREACH_HOPS] = { ICMP4_TIME_EXCEEDED, 0, ICMP6_TIME_EXCEEDED, 0 },
 	};
 	uint32_t len = ICMP_HDR_LEN + quote_len;
 
-	p[0] = v6 ? ICMP6_UNREACH : ICMP4_UNREACH;
-	p[1] = v6 ? codes[why].v6 : codes[why].v4;
-	bytes_put32(p + 4, 0);
+	p[0] = v6 ? row[why].type6 : row[why].type4;
+	p[1] = v6 ? row[why].code6 : row[why].code4;
+	bytes_put32(p + 4, v6 ? mtu : mtu & 0xffff); /* RFC 1191 4: the lower half of the word */
 	memcpy(p + ICMP_HDR_LEN, quote, quote_len);
 	put_checksum(p, v6 ? csum_wire_pseudo(src, dst, IP_PROTO_ICMPV6, len) : 0, len);
 	return len;

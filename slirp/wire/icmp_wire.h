@@ -16,9 +16,12 @@
 enum {
 	ICMP_HDR_LEN = 8,
 	ICMP4_UNREACH = 3,
+	ICMP4_TIME_EXCEEDED = 11,
 	ICMP4_ECHO_REQUEST = 8,
 	ICMP4_ECHO_REPLY = 0,
 	ICMP6_UNREACH = 1,
+	ICMP6_TOO_BIG = 2,
+	ICMP6_TIME_EXCEEDED = 3,
 	ICMP6_ECHO_REQUEST = 128,
 	ICMP6_ECHO_REPLY = 129,
 	ICMP6_ROUTER_SOLICIT = 133,
@@ -28,18 +31,21 @@ enum {
 	ICMP6_NEIGH_LEN = 32, /* solicitation or advertisement with one link-layer address option */
 };
 
-/* Why a destination cannot be reached, before the family picks the code. */
+/* Why a packet did not reach its destination, before the family picks type and code. */
 enum icmp_unreach {
 	ICMP_UNREACH_NET,   /* v4 3/0, v6 1/0 */
 	ICMP_UNREACH_HOST,  /* v4 3/1, v6 1/3 */
 	ICMP_UNREACH_PORT,  /* v4 3/3, v6 1/4 */
 	ICMP_UNREACH_ADMIN, /* v4 3/13, v6 1/1 */
+	ICMP_UNREACH_SIZE,  /* v4 3/4 fragmentation needed, v6 2/0 packet too big */
+	ICMP_UNREACH_HOPS,  /* v4 11/0, v6 3/0: the hop limit was used up on the way */
 };
 
-/* Writes the 8 bytes of an unreachable error's ICMP header followed by quote_len bytes of the offending packet (from its IP header on),
- * with the checksum complete; src and dst are the addresses of the error packet itself.  Returns ICMP_HDR_LEN + quote_len. */
-uint32_t icmp_wire_unreach_put(uint8_t *p, bool v6, enum icmp_unreach why, const struct addr *src, const struct addr *dst,
-			       const uint8_t *quote, uint32_t quote_len);
+/* Writes the 8 bytes of an error's ICMP header followed by quote_len bytes of the offending packet (from its IP header on), with the
+ * checksum complete; src and dst are the addresses of the error packet itself; mtu: for ICMP_UNREACH_SIZE, else 0.
+ * Returns ICMP_HDR_LEN + quote_len. */
+uint32_t icmp_wire_error_put(uint8_t *p, bool v6, enum icmp_unreach why, uint32_t mtu, const struct addr *src, const struct addr *dst,
+			     const uint8_t *quote, uint32_t quote_len);
 
 struct neigh_msg {
 	uint8_t type; /* ICMP6_NEIGH_SOLICIT or ICMP6_NEIGH_ADVERT */

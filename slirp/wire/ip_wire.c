@@ -10,11 +10,13 @@
 
 enum {
 	IP4_DF = 0x4000,
-	IP4_FRAG_BITS = 0x3fff, /* MF and the offset */
-	IP6_FRAG_BITS = 0xfff9, /* the offset and M, without the two reserved bits */
+	IP4_MF = 0x2000,
+	IP4_FRAG_OFF = 0x1fff,	/* in units of 8 bytes */
+	IP6_MF = 0x0001,
+	IP6_FRAG_OFF = 0xfff8,	/* in bytes; between it and M are two reserved bits */
 	EXT_HOPBYHOP = 0,
 	EXT_ROUTING = 43,
-	EXT_FRAGMENT = 44,
+	EXT_FRAGMENT = IP_PROTO_FRAGMENT,
 	EXT_AUTH = 51,
 	EXT_DESTINATION = 60,
 	EXT_MOBILITY = 135,
@@ -55,7 +57,9 @@ static enum reason parse_v4(const uint8_t *p, uint32_t head_len, uint32_t total,
 		.hop_limit = p[8],
 		.tos = p[1],
 		.dont_fragment = frag & IP4_DF,
-		.is_fragment = frag & IP4_FRAG_BITS,
+		.is_fragment = frag & (IP4_MF | IP4_FRAG_OFF),
+		.more_frags = frag & IP4_MF,
+		.frag_off = (uint16_t)((frag & IP4_FRAG_OFF) * 8),
 		.id = bytes_get16(p + 4),
 	};
 	return R_ACCEPTED;
@@ -85,7 +89,9 @@ struct ext_walk {
 	uint32_t end;	   /* bytes of the packet */
 	uint32_t at;	   /* behind the headers walked so far */
 	uint8_t next;	   /* what stands there */
-	bool fragment;
+	bool fragment;	   /* a true one: frag is its offset and flag, id its identification */
+	uint16_t frag;
+	uint32_t id;
 };
 
 static bool is_extension(uint8_t proto)
@@ -122,7 +128,9 @@ static enum reason ext_judge(struct ext_walk *w, uint32_t len)
 	case EXT_ROUTING:
 		return h[3] == 0 ? R_ACCEPTED : R_IP_OPTION;
 	default: /* EXT_FRAGMENT */
-		w->fragment = bytes_get16(h + 2) & IP6_FRAG_BITS;
+		w->frag = bytes_get16(h + 2);
+		w->id = bytes_get32(h + 4);
+		w->fragment = w->frag & (IP6_MF | IP6_FRAG_OFF);
 		return R_ACCEPTED;
 	}
 }
@@ -196,7 +204,24 @@ static enum reason parse_v6(const uint8_t *p, uint32_t head_len, uint32_t total,
 		.v6 = true,
 		.dont_fragment = true,
 		.is_fragment = w.fragment,
+		.more_frags = w.fragment && (w.frag & IP6_MF),
+		.frag_off = w.fragment ? w.frag & IP6_FRAG_OFF : 0,
+		.id = w.fragment ? w.id : 0,
 	};
+	return R_ACCEPTED;
+}
+
+enum reason ip_wire_chain(const uint8_t *p, uint32_t head_len, uint32_t total, uint8_t *proto, uint32_t *ret_len)
+{
+	struct ext_walk w = { .p = p, .head_len = head_len < total ? head_len : total, .end = total, .next = *proto };
+	enum reason r = ext_walk_all(&w);
+
+	if (!r && w.fragment)
+		r = R_IP_FRAGMENT;
+	if (r)
+		return r;
+	*proto = w.next;
+	*ret_len = w.at;
 	return R_ACCEPTED;
 }
 
@@ -221,8 +246,8 @@ static void put_v4(uint8_t *p, const struct ip *ip)
 	p[0] = 0x45;
 	p[1] = ip->tos;
 	bytes_put16(p + 2, (uint16_t)(IP4_HDR_LEN + ip->payload_len));
-	bytes_put16(p + 4, ip->id);
-	bytes_put16(p + 6, ip->dont_fragment ? IP4_DF : 0);
+	bytes_put16(p + 4, (uint16_t)ip->id);
+	bytes_put16(p + 6, (uint16_t)((ip->dont_fragment ? IP4_DF : 0) | (ip->more_frags ? IP4_MF : 0) | ip->frag_off / 8));
 	p[8] = ip->hop_limit;
 	p[9] = ip->proto;
 	memcpy(p + 12, addr_v4_bytes(&ip->src), 4);
@@ -233,11 +258,17 @@ static void put_v4(uint8_t *p, const struct ip *ip)
 static void put_v6(uint8_t *p, const struct ip *ip)
 {
 	bytes_put32(p, 0x60000000u | (uint32_t)ip->tos << 20);
-	bytes_put16(p + 4, (uint16_t)ip->payload_len);
-	p[6] = ip->proto;
+	bytes_put16(p + 4, (uint16_t)(ip->payload_len + (ip->is_fragment ? IP6_FRAG_LEN : 0)));
+	p[6] = ip->is_fragment ? IP_PROTO_FRAGMENT : ip->proto;
 	p[7] = ip->hop_limit;
 	memcpy(p + 8, ip->src.b, sizeof(ip->src.b));
 	memcpy(p + 24, ip->dst.b, sizeof(ip->dst.b));
+	if (!ip->is_fragment)
+		return;
+	p += IP6_HDR_LEN;
+	bytes_put16(p, (uint16_t)(ip->proto << 8));
+	bytes_put16(p + 2, (uint16_t)(ip->frag_off | (ip->more_frags ? IP6_MF : 0)));
+	bytes_put32(p + 4, ip->id);
 }
 
 void ip_wire_put(uint8_t *p, const struct ip *ip)

@@ -2,7 +2,8 @@
  *
  * Codec: parse checks every length and the IPv4 header checksum and refuses what no later code should meet (mapped addresses in
  * IPv6).  Extension headers: hop-by-hop, routing (segments left 0) and destination options are walked, at most 8 of them; a fragment
- * header sets is_fragment and ends the walk, unless it stands on a whole packet (RFC 6946: then it is stepped over); an option that
+ * header sets is_fragment, frag_off, more_frags and id and ends the walk, unless it stands on a whole packet (RFC 6946: then it is
+ * stepped over; behind a reassembled or first fragment ip_wire_chain() walks on); an option that
  * must be understood (RFC 8200 4.2) is IP_OPTION; everything else ends as IP_OPTION or as an unknown protocol.
  * Below: slirp/base, csum_wire.  Above: slirp/ip_in.c, slirp/ip_out.c, links, tests.
  */
@@ -18,10 +19,13 @@
 enum {
 	IP4_HDR_LEN = 20,
 	IP6_HDR_LEN = 40,
+	IP6_FRAG_LEN = 8, /* the fragment header */
+	IP_LEN_MAX = 65535,
 	IP_HOP_LIMIT = 64,
 	IP_PROTO_ICMP = 1,
 	IP_PROTO_TCP = 6,
 	IP_PROTO_UDP = 17,
+	IP_PROTO_FRAGMENT = 44,
 	IP_PROTO_ICMPV6 = 58,
 	IP_PROTO_NONE = 59,
 };
@@ -36,7 +40,9 @@ struct ip {
 	bool v6;
 	bool dont_fragment; /* IPv4 DF; true for IPv6 */
 	bool is_fragment;   /* MF set or offset not 0; IPv6: hdr_len includes the fragment header, its last 8 bytes */
-	uint16_t id;	    /* IPv4 identification */
+	bool more_frags;    /* MF; with frag_off, only in fragments */
+	uint16_t frag_off;  /* bytes, a multiple of 8 */
+	uint32_t id;	    /* identification: 16 bits of every IPv4 packet, 32 bits of an IPv6 fragment */
 };
 
 /* p: behind the Ethernet header; head_len: bytes readable at p; total: bytes of the packet behind the Ethernet header including those
@@ -48,7 +54,14 @@ static inline uint32_t ip_wire_hdr_len(bool v6)
 	return v6 ? IP6_HDR_LEN : IP4_HDR_LEN;
 }
 
-/* Writes a header without options: hdr_len and is_fragment are ignored, payload_len is the L4 length, the family is ip->v6. */
+/* Walks the extension headers behind an IPv6 fragment header in the first fragment: p, head_len and total as above, but from the
+ * first byte behind that header; *proto is its next header, and becomes the protocol.  *ret_len: bytes of the headers walked.
+ * Headers that run over the fragment's end are IP_HEADER (RFC 7112: all stand in the first fragment); hop-by-hop options are IP_OPTION;
+ * another fragment header of a true fragment is IP_FRAGMENT. */
+enum reason ip_wire_chain(const uint8_t *p, uint32_t head_len, uint32_t total, uint8_t *proto, uint32_t *ret_len);
+
+/* Writes a header without options: hdr_len is ignored, payload_len is what follows, the family is ip->v6.  A fragment of IPv6 gets its
+ * fragment header written too: IP6_FRAG_LEN bytes more, not part of payload_len. */
 void ip_wire_put(uint8_t *p, const struct ip *ip);
 
 /* Rewrites length (and identification, and checksum for IPv4) of a header that ip_wire_put() made: for cutting super-frames. */

@@ -29,7 +29,7 @@ void craft_init(struct craft *m)
 {
 	memset(m, 0, sizeof(*m));
 	m->ethertype = m->truncate = m->ipver = m->ihl = m->doff = m->iplen = m->l4len = m->ext = m->extlen = m->pad = -1;
-	m->gso = m->by = m->sport = m->dport = m->ttl = m->head = -1;
+	m->uso = m->tos = m->gso = m->by = m->sport = m->dport = m->ttl = m->head = m->id = m->frags = m->proto = -1;
 }
 
 static bool craft_flag(struct craft *m, struct words *w)
@@ -37,8 +37,8 @@ static bool craft_flag(struct craft *m, struct words *w)
 	const struct {
 		const char *name;
 		bool *at;
-	} flags[] = { { "badcsum", &m->badcsum }, { "badipcsum", &m->badipcsum }, { "csumok", &m->csumok }, { "frag", &m->frag },
-		      { "hop-by-hop", &m->router_alert } };
+	} flags[] = { { "badcsum", &m->badcsum }, { "badipcsum", &m->badipcsum }, { "csumok", &m->csumok }, { "more", &m->more },
+		      { "altered", &m->altered }, { "hop-by-hop", &m->router_alert } };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(flags); i++)
 		if (words_take(w, flags[i].name))
@@ -53,8 +53,9 @@ static bool craft_field(struct craft *m, struct words *w, const char **wrong)
 		int64_t *at;
 	} fields[] = { { "ethertype", &m->ethertype }, { "truncate", &m->truncate }, { "ipver", &m->ipver }, { "ihl", &m->ihl },
 		       { "doff", &m->doff }, { "iplen", &m->iplen }, { "l4len", &m->l4len }, { "ext", &m->ext }, { "extlen", &m->extlen },
-		       { "pad", &m->pad }, { "gso", &m->gso }, { "by", &m->by }, { "sport", &m->sport }, { "dport", &m->dport },
-		       { "ttl", &m->ttl }, { "head", &m->head } };
+		       { "pad", &m->pad }, { "gso", &m->gso }, { "uso", &m->uso }, { "tos", &m->tos },
+		       { "by", &m->by }, { "sport", &m->sport }, { "dport", &m->dport },
+		       { "ttl", &m->ttl }, { "head", &m->head }, { "id", &m->id }, { "frags", &m->frags }, { "proto", &m->proto } };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
 		if (!words_take(w, fields[i].name))
@@ -66,6 +67,15 @@ static bool craft_field(struct craft *m, struct words *w, const char **wrong)
 	return false;
 }
 
+/* "8:1488": from and behind which byte of the L4 packet; it may be longer than that is. */
+static const char *craft_piece(struct craft *m, struct words *w)
+{
+	const char *text = words_next(w), *end;
+
+	m->has_piece = text && script_number(text, &m->piece, &end) && *end == ':' && script_number(end + 1, &m->piece_end, &end) && !*end;
+	return m->has_piece ? NULL : "piece FROM:TO";
+}
+
 const char *craft_parse(struct craft *m, struct words *w)
 {
 	const char *wrong = NULL;
@@ -73,7 +83,9 @@ const char *craft_parse(struct craft *m, struct words *w)
 	while (words_peek(w) && !wrong) {
 		if (craft_flag(m, w) || craft_field(m, w, &wrong))
 			continue;
-		if (words_take(w, "src"))
+		if (words_take(w, "piece"))
+			wrong = craft_piece(m, w);
+		else if (words_take(w, "src"))
 			m->has_src = words_peek(w) && addr_parse(words_next(w), &m->src, NULL);
 		else if (words_take(w, "dst"))
 			m->has_dst = words_peek(w) && addr_parse(words_next(w), &m->dst, NULL);
@@ -104,10 +116,10 @@ static void craft_ip4(struct play *p, const struct craft *m, const struct addr *
 	uint32_t ver = m->ipver >= 0 ? (uint32_t)m->ipver : 4, ihl = m->ihl >= 0 ? (uint32_t)m->ihl : 5;
 	uint16_t sum;
 
-	craft_put16(f, ver << 12 | ihl << 8);
+	craft_put16(f, ver << 12 | ihl << 8 | (m->tos >= 0 ? (uint32_t)m->tos : 0));
 	craft_put16(f, total);
-	craft_put16(f, ++p->ip_id);
-	craft_put16(f, m->frag ? 0x2000 : 0x4000);
+	craft_put16(f, m->id >= 0 ? (uint32_t)m->id : ++p->ip_id);
+	craft_put16(f, m->has_piece ? (uint32_t)(m->piece / 8) | (m->more ? 0x2000 : 0) : 0x4000);
 	craft_put16(f, (m->ttl >= 0 ? (uint32_t)m->ttl : 64) << 8 | proto);
 	craft_put16(f, 0);
 	g_byte_array_append(f, src->b + 12, 4);
@@ -126,11 +138,11 @@ static void craft_ext(GByteArray *f, uint8_t next, int64_t len)
 static void craft_ip6(struct play *p, const struct craft *m, const struct addr *src, const struct addr *dst, uint8_t proto,
 		      uint32_t l4_len, GByteArray *f)
 {
-	uint32_t exts = 8 * ((m->ext >= 0) + m->frag + m->router_alert);
-	uint8_t first = m->router_alert ? 0 : m->ext >= 0 ? (uint8_t)m->ext : m->frag ? 44 : proto;
-	uint8_t second = m->ext >= 0 ? (uint8_t)m->ext : m->frag ? 44 : proto;
+	uint32_t exts = 8 * ((m->ext >= 0) + m->has_piece + m->router_alert);
+	uint8_t inner = m->has_piece ? 44 : proto, second = m->ext >= 0 ? (uint8_t)m->ext : inner;
+	uint8_t first = m->router_alert ? 0 : second;
 
-	craft_put32(f, (m->ipver >= 0 ? (uint32_t)m->ipver : 6) << 28);
+	craft_put32(f, (m->ipver >= 0 ? (uint32_t)m->ipver : 6) << 28 | (m->tos >= 0 ? (uint32_t)m->tos : 0) << 20);
 	craft_put16(f, m->iplen >= 0 ? (uint32_t)m->iplen : exts + l4_len);
 	craft_put16(f, (uint32_t)first << 8 | (m->ttl >= 0 ? (uint32_t)m->ttl : 64));
 	g_byte_array_append(f, src->b, 16);
@@ -138,11 +150,11 @@ static void craft_ip6(struct play *p, const struct craft *m, const struct addr *
 	if (m->router_alert)
 		craft_ext(f, second, -1);
 	if (m->ext >= 0)
-		craft_ext(f, m->frag ? 44 : proto, m->extlen);
-	if (m->frag) {
-		uint8_t frag[8] = { proto, 0, 0, 1, 0, 0, 0, 7 };
-
-		g_byte_array_append(f, frag, 8);
+		craft_ext(f, inner, m->extlen);
+	if (m->has_piece) {
+		craft_put16(f, (uint32_t)proto << 8);
+		craft_put16(f, (uint32_t)m->piece | m->more);
+		craft_put32(f, m->id >= 0 ? (uint32_t)m->id : ++p->ip_id);
 	}
 }
 
@@ -165,20 +177,30 @@ GByteArray *craft_ip(struct play *p, const struct craft *m, const struct addr *s
 {
 	const struct addr *src = m->has_src ? &m->src : src_, *dst = m->has_dst ? &m->dst : dst_;
 	bool v6 = !addr_is_v4(dst_);
-	uint32_t at = craft_csum_at(proto);
+	uint32_t at = craft_csum_at(proto), from, len;
 	GByteArray *f = craft_eth(p, m, &p->cfg.gw_mac, v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4);
 
+	if (m->has_piece && (m->piece > l4->len || m->piece_end > l4->len || m->piece > m->piece_end))
+		play_fail(p, "a piece of a packet of %u bytes", l4->len);
 	if (at < l4->len && !m->csumok) {
 		uint16_t pseudo = proto == IP_PROTO_ICMP ? 0 : judge_pseudo(src, dst, v6, proto, l4->len);
-		uint16_t sum = (uint16_t)~judge_sum(l4->data, l4->len, pseudo);
+		uint16_t sum;
 
+		bytes_put16(l4->data + at, 0);
+		sum = (uint16_t)~judge_sum(l4->data, l4->len, pseudo);
 		bytes_put16(l4->data + at, m->badcsum ? sum ^ 0x5a : sum);
 	}
+	if (m->proto >= 0) /* only the IP header lies */
+		proto = (uint8_t)m->proto;
+	from = m->has_piece ? (uint32_t)MIN(m->piece, l4->len) : 0;
+	len = m->has_piece ? (uint32_t)MIN(m->piece_end, l4->len) - from : l4->len;
 	if (v6)
-		craft_ip6(p, m, src, dst, proto, l4->len, f);
+		craft_ip6(p, m, src, dst, proto, len, f);
 	else
-		craft_ip4(p, m, src, dst, proto, l4->len, f);
-	g_byte_array_append(f, l4->data, l4->len);
+		craft_ip4(p, m, src, dst, proto, len, f);
+	g_byte_array_append(f, l4->data + from, len);
+	if (m->altered)
+		f->data[f->len - 1] ^= 0x5a;
 	return f;
 }
 
@@ -251,7 +273,8 @@ GByteArray *craft_tcp(struct conn *c, const struct craft *m, const struct notati
 enum reason craft_send(struct play *p, const struct craft *m, GByteArray *frame)
 {
 	struct craft_held *held = g_new0(struct craft_held, 1);
-	struct frame f = { .gso_size = m->gso > 0 ? (uint16_t)m->gso : 0, .csum_ok = m->csumok || m->gso > 0 };
+	struct frame f = { .gso_size = (uint16_t)(m->gso > 0 ? m->gso : m->uso > 0 ? m->uso : 0), .gso_udp = m->uso > 0,
+			   .csum_ok = m->csumok || m->gso > 0 || m->uso > 0 };
 	uint32_t want = m->head >= 0 ? (uint32_t)m->head : FRAME_HEAD_MAX, left;
 
 	for (int64_t i = 0; i < m->pad; i++)

@@ -11,18 +11,20 @@
 
 /* What is to be wrong or unusual; -1 or false: nothing. */
 struct craft {
-	bool badcsum, badipcsum, csumok, frag, router_alert;
+	bool badcsum, badipcsum, csumok, more, altered, router_alert;
+	bool has_piece; /* only the bytes [piece, piece_end) of the L4 packet, in a fragment */
 	bool has_src, has_dst, has_mac, has_to;
 	struct addr src, dst;
 	struct mac mac, to;
-	int64_t ethertype, truncate, ipver, ihl, doff, iplen, l4len, ext, extlen, pad, gso, by, sport, dport, ttl, head;
+	int64_t ethertype, truncate, ipver, ihl, doff, iplen, l4len, ext, extlen, pad, gso, uso, by, sport, dport, ttl, tos, head, id;
+	int64_t frags, proto, piece, piece_end;
 };
 
 void craft_init(struct craft *m);
 /* Takes the words that follow the frame proper; NULL, or what is wrong. */
 const char *craft_parse(struct craft *m, struct words *w);
 
-/* A whole frame around an L4 packet whose checksum field is zero.  l4 is changed in place. */
+/* A frame around an L4 packet, or around the piece of it that m names; the checksum is of the whole.  l4 is changed in place. */
 GByteArray *craft_ip(struct play *p, const struct craft *m, const struct addr *src, const struct addr *dst, uint8_t proto, GByteArray *l4);
 /* TCP header, options and payload of n at the connection's absolute numbers. */
 GByteArray *craft_tcp(struct conn *c, const struct craft *m, const struct notation *n);

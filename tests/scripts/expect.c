@@ -2,7 +2,7 @@
  *
  * Below: play.h.  Above: play.c.
  */
-#include "tests/scripts/play.h"
+#include "tests/scripts/lease.h"
 
 #include <string.h>
 
@@ -164,20 +164,38 @@ static bool expect_bytes(struct play *p, struct words *w, uint16_t port)
 	return true;
 }
 
-/* "expect icmp net|host|port|admin": RFC 792 and RFC 1812; icmp6: RFC 4443 */
+/* "mtu N", "from ADDRESS", "about ADDRESS:PORT": of an ICMP error */
+static bool expect_icmp_fact(const struct out *o, struct words *w)
+{
+	char name[ENDPOINT_STRLEN];
+	struct addr from;
+	int64_t n;
+
+	if (words_take(w, "mtu"))
+		return words_number(w, &n) && o->mtu == n;
+	if (words_take(w, "from"))
+		return words_peek(w) && addr_parse(words_next(w), &from, NULL) && addr_eq(&from, &o->addr);
+	return words_take(w, "about") && words_peek(w) && !strcmp(words_next(w), endpoint_format(&o->far, name));
+}
+
+/* "expect icmp net|host|port|admin|size|hops [mtu N] [from ADDRESS] [about ADDRESS:PORT]": RFC 792 and RFC 1812; icmp6: RFC 4443 */
 static bool expect_icmp(struct play *p, struct words *w, uint16_t port, bool v6)
 {
 	static const struct {
 		const char *name;
-		uint8_t code4, code6;
-	} list[] = { { "net", 0, 0 }, { "host", 1, 3 }, { "port", 3, 4 }, { "admin", 13, 1 } };
+		uint8_t type4, code4, type6, code6;
+	} list[] = { { "net", 3, 0, 1, 0 }, { "host", 3, 1, 1, 3 }, { "port", 3, 3, 1, 4 }, { "admin", 3, 13, 1, 1 },
+		     { "size", 3, 4, 2, 0 }, { "hops", 11, 0, 3, 0 } };
 	const char *name = words_next(w);
 	struct out *o = expect_take(p, OUT_ICMP, port);
 	bool fine = false;
 
 	for (size_t i = 0; i < G_N_ELEMENTS(list) && !fine; i++)
-		fine = o && name && !strcmp(name, list[i].name) && o->kind == OUT_ICMP && o->v6 == v6 && o->icmp_type == (v6 ? 1 : 3) &&
+		fine = o && name && !strcmp(name, list[i].name) && o->kind == OUT_ICMP && o->v6 == v6 &&
+		       o->icmp_type == (v6 ? list[i].type6 : list[i].type4) &&
 		       o->icmp_code == (v6 ? list[i].code6 : list[i].code4);
+	while (fine && words_peek(w))
+		fine = expect_icmp_fact(o, w);
 	fine = fine ? expect_time(p, o) : expect_differs(p, o, "no such ICMP error");
 	expect_out_free(o);
 	return fine;
@@ -206,22 +224,51 @@ static bool expect_neighbour(struct play *p, struct words *w, enum out_kind kind
 	return fine;
 }
 
-/* "expect udp 10.0.2.3:53 (20)" */
+/* "expect udp 10.0.2.3:53 (20) [gso N] [in N]": in: that many fragments */
 static bool expect_udp(struct play *p, struct words *w)
 {
 	struct out *o = expect_take(p, OUT_UDP, 0);
 	const char *from = words_next(w), *len = words_next(w);
+	int64_t pieces = 0;
 	g_autofree char *want = NULL;
 	char name[ENDPOINT_STRLEN];
+	int64_t gso = 0;
 	bool fine;
 
-	if (!o || !from || !len)
+	if (words_take(w, "gso") && !words_number(w, &gso))
+		return play_fail(p, "gso NUMBER");
+	if (!o || !from || !len || (words_take(w, "in") && !words_number(w, &pieces)))
 		return expect_differs(p, o, "expect udp ADDRESS:PORT (LENGTH)");
 	want = g_strdup_printf("(%u)", o->len);
-	fine = o->kind == OUT_UDP && !strcmp(from, endpoint_format(&o->far, name)) && !strcmp(len, want);
+	fine = o->kind == OUT_UDP && o->gso == gso && !strcmp(from, endpoint_format(&o->far, name)) && !strcmp(len, want);
+	if (fine && o->pieces != pieces)
+		play_fail(p, "the datagram came in %u fragments", o->pieces);
 	fine = fine ? expect_time(p, o) : expect_differs(p, o, "no such datagram");
 	expect_out_free(o);
 	return fine;
+}
+
+/* "expect dhcp offer yiaddr=10.0.2.15 3=10.0.2.2 !119": see lease.h */
+static bool expect_lease(struct play *p, struct words *w, enum out_kind kind)
+{
+	struct out *o = expect_take(p, kind, 0);
+	const char *wrong = o && o->kind == kind ? lease_compare(o->text, w) : "the whole answer";
+	g_autofree char *text = wrong ? g_strdup_printf("differs: %s", wrong) : NULL;
+	bool fine = wrong ? expect_differs(p, o, text) : expect_time(p, o);
+
+	expect_out_free(o);
+	return fine;
+}
+
+/* "expect fragments N": of a packet that never became whole */
+static bool expect_fragments(struct play *p, struct words *w)
+{
+	uint32_t n = gather_forget(p);
+	int64_t want;
+
+	if (!words_number(w, &want))
+		return play_fail(p, "expect fragments NUMBER");
+	return n == want || play_fail(p, "of the oldest unfinished packet %u fragments came", n);
 }
 
 bool expect_line(struct play *p, struct words *w, uint16_t port)
@@ -234,8 +281,16 @@ bool expect_line(struct play *p, struct words *w, uint16_t port)
 		return expect_icmp(p, w, port, false);
 	if (words_take(w, "icmp6"))
 		return expect_icmp(p, w, port, true);
+	if (words_take(w, "dhcp"))
+		return expect_lease(p, w, OUT_DHCP);
+	if (words_take(w, "dhcp6"))
+		return expect_lease(p, w, OUT_DHCP6);
+	if (words_take(w, "ra"))
+		return expect_lease(p, w, OUT_RA);
 	if (words_take(w, "udp"))
 		return expect_udp(p, w);
+	if (words_take(w, "fragments"))
+		return expect_fragments(p, w);
 	if (words_take(w, "bytes"))
 		return expect_bytes(p, w, port);
 	return expect_tcp(p, w, port);
@@ -338,6 +393,8 @@ bool expect_end(struct play *p)
 
 	if (!p->leftover_ok && !expect_silence(p, 0, true))
 		return false;
+	if (!g_queue_is_empty(&p->gathers))
+		return play_fail(p, "left over: fragments of a packet that is not whole (\"expect fragments N\")");
 	g_hash_table_iter_init(&it, p->conns);
 	while (g_hash_table_iter_next(&it, NULL, &c))
 		if (!expect_conn_end(p, c))

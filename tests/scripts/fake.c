@@ -210,7 +210,8 @@ static void fake_tcp_gone(struct stack_host *h, struct tcp_conn *tc, enum reason
 	g_ptr_array_add(p->dead, f);
 }
 
-static enum reason fake_dgram(struct stack_host *h, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now)
+static enum reason fake_dgram(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data,
+			       int n, uint32_t len, int64_t now)
 {
 	struct play *p = fake_play(h);
 	struct dgram_seen *d;
@@ -223,12 +224,12 @@ static enum reason fake_dgram(struct stack_host *h, const struct tuple *t, const
 		return p->dgram_answer;
 	for (int i = 0; i < n; i++)
 		for (size_t k = 0; k < data[i].iov_len; k++, pos++)
-			if (((const uint8_t *)data[i].iov_base)[k] != play_pattern(t->guest.port, false, pos))
+			if (((const uint8_t *)data[i].iov_base)[k] != play_pattern(t->guest.port, false, m->gso_size ? pos % m->gso_size : pos))
 				play_fail(p, "datagram content differs at byte %u", pos);
 	if (pos != len)
 		play_fail(p, "datagram of %u bytes came as %u", len, pos);
 	d = g_new(struct dgram_seen, 1);
-	*d = (struct dgram_seen){ t->far, len };
+	*d = (struct dgram_seen){ .far = t->far, .len = len, .meta = *m };
 	g_queue_push_tail(&p->dgrams, d);
 	return R_ACCEPTED;
 }

@@ -6,6 +6,7 @@
 #include "slirp/wire/icmp_wire.h"
 #include "slirp/wire/ip_wire.h"
 #include "tests/scripts/craft.h"
+#include "tests/scripts/lease.h"
 
 #include <string.h>
 
@@ -17,6 +18,22 @@ static bool guest_sends(struct play *p, const struct craft *m, GByteArray *frame
 
 	if (r != R_ACCEPTED)
 		play_note(p, "  -- dropped: %s", reason_name(r));
+	return !p->fail;
+}
+
+/* The L4 packet in one frame, or in fragments of `frags` bytes with one identification. */
+static bool guest_packet(struct play *p, struct craft *m, const struct addr *src, const struct addr *dst, uint8_t proto, GByteArray *l4)
+{
+	if (m->frags <= 0)
+		return guest_sends(p, m, craft_ip(p, m, src, dst, proto, l4));
+	if (m->id < 0)
+		m->id = ++p->ip_id;
+	m->has_piece = true;
+	for (m->piece = 0; m->piece < l4->len && !p->fail; m->piece = m->piece_end) {
+		m->piece_end = MIN(m->piece + m->frags, l4->len);
+		m->more = m->piece_end < l4->len;
+		guest_sends(p, m, craft_ip(p, m, src, dst, proto, l4));
+	}
 	return !p->fail;
 }
 
@@ -59,7 +76,7 @@ static bool guest_counts(enum reason r)
 	return r == R_ACCEPTED || r == R_TCP_OUT_OF_ORDER || r == R_TURN_FULL || r == R_SHORT_WRITE || r == R_TCP_HELD_SEGMENT;
 }
 
-static bool guest_segment(struct play *p, struct conn *c, const struct craft *m, const struct notation *n)
+static bool guest_segment(struct play *p, struct conn *c, struct craft *m, const struct notation *n)
 {
 	struct tcp_seg shown = { .flags = n->flags, .seq = n->seq, .len = n->end - n->seq, .ack = n->ack, .window = n->win };
 	struct conn before = *c;
@@ -71,7 +88,7 @@ static bool guest_segment(struct play *p, struct conn *c, const struct craft *m,
 	g_string_free(text, TRUE);
 	if (!(n->flags & TCP_SYN) || !c->iss_known)
 		guest_track(c, n);
-	guest_sends(p, m, craft_ip(p, m, &c->guest.addr, &c->far.addr, IP_PROTO_TCP, l4));
+	guest_packet(p, m, &c->guest.addr, &c->far.addr, IP_PROTO_TCP, l4);
 	if (!guest_counts(p->last_drop)) {
 		c->ts_base = before.ts_base;
 		c->ts_base_at = before.ts_base_at;
@@ -197,7 +214,7 @@ static bool guest_ns(struct play *p, struct words *w)
 		g_byte_array_append(l4, m.has_mac ? m.mac.b : p->cfg.guest_mac.b, 6);
 	}
 	play_note(p, "guest ns %s", what);
-	return guest_sends(p, &m, craft_ip(p, &m, &src, &dst, IP_PROTO_ICMPV6, l4));
+	return guest_packet(p, &m, &src, &dst, IP_PROTO_ICMPV6, l4);
 }
 
 /* ---- datagrams and the rest */
@@ -248,12 +265,12 @@ static bool guest_udp(struct play *p, struct words *w, uint16_t port)
 	craft_put16(l4, m.l4len >= 0 ? (uint32_t)m.l4len : (uint32_t)len + UDP_HDR_LEN);
 	craft_put16(l4, 0);
 	for (int64_t i = 0; i < len; i++) {
-		uint8_t b = play_pattern(port, false, (uint32_t)i);
+		uint8_t b = play_pattern(port, false, (uint32_t)(m.uso > 0 ? i % m.uso : i));
 
 		g_byte_array_append(l4, &b, 1);
 	}
 	play_note(p, "guest@%u udp to port %u (%" G_GINT64_FORMAT ")", port, far.port, len);
-	return guest_sends(p, &m, craft_ip(p, &m, addr_is_v4(&far.addr) ? &p->cfg.guest4 : &p->cfg.guest6, &far.addr, IP_PROTO_UDP, l4));
+	return guest_packet(p, &m, addr_is_v4(&far.addr) ? &p->cfg.guest4 : &p->cfg.guest6, &far.addr, IP_PROTO_UDP, l4);
 }
 
 /* "icmp TYPE CODE ADDRESS (LENGTH)", "ip PROTOCOL ADDRESS (LENGTH)" */
@@ -281,8 +298,8 @@ static bool guest_ip(struct play *p, struct words *w, bool icmp)
 	for (int64_t i = 0; i < len; i++)
 		g_byte_array_append(l4, (const uint8_t *)"\0", 1);
 	play_note(p, "guest %s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT, icmp ? "icmp" : "ip", first, code);
-	return guest_sends(p, &m, craft_ip(p, &m, v4 ? &p->cfg.guest4 : &p->cfg.guest6, &dst,
-					   icmp ? (v4 ? IP_PROTO_ICMP : IP_PROTO_ICMPV6) : (uint8_t)first, l4));
+	return guest_packet(p, &m, v4 ? &p->cfg.guest4 : &p->cfg.guest6, &dst,
+			    icmp ? (v4 ? IP_PROTO_ICMP : IP_PROTO_ICMPV6) : (uint8_t)first, l4);
 }
 
 /* "raw 5255...": a whole frame in hexadecimal */
@@ -311,6 +328,12 @@ bool guest_line(struct play *p, struct words *w, uint16_t port)
 		return guest_arp(p, w);
 	if (words_take(w, "ns"))
 		return guest_ns(p, w);
+	if (words_take(w, "rs"))
+		return lease_guest_rs(p, w);
+	if (words_take(w, "dhcp"))
+		return lease_guest_dhcp(p, w);
+	if (words_take(w, "dhcp6"))
+		return lease_guest_dhcp6(p, w);
 	if (words_take(w, "udp"))
 		return guest_udp(p, w, port);
 	if (words_take(w, "icmp"))

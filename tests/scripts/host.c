@@ -158,28 +158,78 @@ static bool host_answers(struct play *p, struct words *w)
 	return (name && play_reason(name, where)) || play_fail(p, "host answers REASON");
 }
 
-/* "host dgram 10.0.2.3:53 (20)": to the guest */
+/* "10.0.2.3:53", "[fd00::3]:53" */
+static bool host_far(const char *text, struct endpoint *ret)
+{
+	const char *end;
+	int64_t port;
+
+	if (!text)
+		return false;
+	addr_parse(*text == '[' ? text + 1 : text, &ret->addr, &end);
+	end += *end == ']';
+	if (*end != ':' || !script_number(end + 1, &port, &end))
+		return false;
+	ret->port = (uint16_t)port;
+	return true;
+}
+
+/* "host dgram error size 192.0.2.1:9 [mtu 1400] [from 192.0.2.7]": stack_dgram_error() */
+static bool host_dgram_error(struct play *p, struct words *w, uint16_t port)
+{
+	static const char *const names[] = { [ICMP_UNREACH_NET] = "net", [ICMP_UNREACH_HOST] = "host", [ICMP_UNREACH_PORT] = "port",
+					     [ICMP_UNREACH_ADMIN] = "admin", [ICMP_UNREACH_SIZE] = "size", [ICMP_UNREACH_HOPS] = "hops" };
+	const char *name = words_next(w);
+	struct tuple t = { 0 };
+	struct addr from;
+	int64_t mtu = 0;
+	size_t why = 0;
+	bool has_from;
+
+	while (why < G_N_ELEMENTS(names) && name && strcmp(name, names[why]))
+		why++;
+	if (!name || why == G_N_ELEMENTS(names) || !host_far(words_next(w), &t.far))
+		return play_fail(p, "host dgram error net|host|port|admin|size|hops ADDRESS:PORT");
+	t.guest = (struct endpoint){ addr_is_v4(&t.far.addr) ? p->cfg.guest4 : p->cfg.guest6, port };
+	if (words_take(w, "mtu") && !words_number(w, &mtu))
+		return play_fail(p, "mtu NUMBER");
+	has_from = words_take(w, "from");
+	if (has_from && (!words_peek(w) || !addr_parse(words_next(w), &from, NULL)))
+		return play_fail(p, "from ADDRESS");
+	if (!play_start(p))
+		return false;
+	stack_dgram_error(p->st, &t, (enum icmp_unreach)why, (uint32_t)mtu, has_from ? &from : NULL);
+	return true;
+}
+
+/* "host dgram 10.0.2.3:53 (20) [by 10]": to the guest; by: a run of datagrams of that size */
 static bool host_dgram(struct play *p, struct words *w, uint16_t port)
 {
-	const char *from = words_next(w), *len = words_next(w), *end;
+	const char *from, *len, *end;
 	struct tuple t = { 0 };
 	g_autofree uint8_t *data = NULL;
-	int64_t n, far_port;
+	struct dgram_meta m = { 0 };
+	struct iovec iov[2];
+	int64_t n, by = 0;
 
-	if (!from || !len || *len != '(' || !script_number(len + 1, &n, &end) || strcmp(end, ")"))
+	if (words_take(w, "error"))
+		return host_dgram_error(p, w, port);
+	from = words_next(w);
+	len = words_next(w);
+	if (!host_far(from, &t.far) || !len || *len != '(' || !script_number(len + 1, &n, &end) || strcmp(end, ")"))
 		return play_fail(p, "host dgram ADDRESS:PORT (LENGTH)");
-	addr_parse(*from == '[' ? from + 1 : from, &t.far.addr, &end);
-	end += *end == ']';
-	if (*end != ':' || !script_number(end + 1, &far_port, &end))
-		return play_fail(p, "host dgram ADDRESS:PORT (LENGTH)");
-	t.far.port = (uint16_t)far_port;
+	if (words_take(w, "by") && !words_number(w, &by))
+		return play_fail(p, "by NUMBER");
+	m.gso_size = (uint16_t)by;
 	t.guest = (struct endpoint){ addr_is_v4(&t.far.addr) ? p->cfg.guest4 : p->cfg.guest6, port };
 	data = g_malloc((gsize)n + 1);
 	for (int64_t i = 0; i < n; i++)
-		data[i] = play_pattern(port, true, (uint32_t)i);
+		data[i] = play_pattern(port, true, (uint32_t)(by ? i % by : i));
 	if (!play_start(p))
 		return false;
-	p->last_drop = stack_dgram(p->st, &t, data, (uint32_t)n);
+	iov[0] = (struct iovec){ data, (size_t)n / 3 }; /* in two pieces that fit nothing */
+	iov[1] = (struct iovec){ data + n / 3, (size_t)(n - n / 3) };
+	p->last_drop = stack_dgram(p->st, &t, &m, iov, 2, (uint32_t)n);
 	return true;
 }
 
@@ -193,6 +243,7 @@ static bool host_count(struct play *p, uint32_t *count, uint32_t want, const cha
 	return n == want || play_fail(p, "%s: expected %u, got %u", what, want, n);
 }
 
+/* "(12) [ttl N] [tos N] [by N] [df N]": a datagram, or a run of them */
 static bool host_got_dgram(struct play *p, struct words *w)
 {
 	g_autofree struct dgram_seen *d = g_queue_pop_head(&p->dgrams);
@@ -203,7 +254,24 @@ static bool host_got_dgram(struct play *p, struct words *w)
 		return play_fail(p, "host got dgram (LENGTH)");
 	if (!d)
 		return play_fail(p, "expected a datagram, got none");
-	return d->len == n || play_fail(p, "expected a datagram of %" G_GINT64_FORMAT " bytes, got %u", n, d->len);
+	if (d->len != n)
+		return play_fail(p, "expected a datagram of %" G_GINT64_FORMAT " bytes, got %u", n, d->len);
+	while (words_peek(w)) {
+		const char *name = words_next(w);
+		const struct {
+			const char *name;
+			int64_t got;
+		} facts[] = { { "ttl", d->meta.hop_limit }, { "tos", d->meta.tos }, { "by", d->meta.gso_size }, { "df", d->meta.dont_fragment } };
+		size_t i = 0;
+
+		while (i < G_N_ELEMENTS(facts) && strcmp(facts[i].name, name))
+			i++;
+		if (i == G_N_ELEMENTS(facts) || !words_number(w, &n))
+			return play_fail(p, "ttl, tos, by or df, and a number");
+		if (facts[i].got != n)
+			return play_fail(p, "expected %s %" G_GINT64_FORMAT ", got %" G_GINT64_FORMAT, name, n, facts[i].got);
+	}
+	return true;
 }
 
 /* "host got 10 [in 1 write]", "host got fin", "host got reset", "host got dgram (12)", "host got nothing" */

@@ -5,7 +5,7 @@
  */
 #include "slirp/base/bytes.h"
 #include "slirp/wire/ip_wire.h"
-#include "tests/scripts/play.h"
+#include "tests/scripts/lease.h"
 
 #include <string.h>
 
@@ -166,6 +166,34 @@ static void judge_tcp(struct play *p, struct out *o, const struct ip *ip, const 
 
 /* ---- the rest */
 
+/* A DHCP server's answer, or a router advertisement, whose words lease_text.c makes. */
+static void judge_lease(struct play *p, struct out *o, const struct ip *ip, const uint8_t *msg, uint32_t len)
+{
+	static const char *const names[] = { [OUT_DHCP] = "dhcp", [OUT_DHCP6] = "dhcp6", [OUT_RA] = "ra" };
+	GString *text = g_string_new(names[o->kind]);
+	char to[ADDR_STRLEN];
+	const char *wrong;
+
+	g_string_append_printf(text, " to=%s", addr_format(&ip->dst, to));
+	wrong = o->kind == OUT_DHCP ? lease_text4(text, msg, len) : o->kind == OUT_DHCP6 ? lease_text6(text, msg, len) : lease_text_ra(text, msg, len);
+	if (wrong)
+		play_fail(p, "%s: %s", wrong, text->str);
+	if (o->kind == OUT_RA && (ip->hop_limit != 255 || !addr_is_linklocal(&ip->src)))
+		play_fail(p, "a router advertisement whose hop limit is not 255 or whose source is not link-local");
+	judge_push(p, o, text);
+}
+
+static bool judge_is_lease(struct out *o, const struct udp *u)
+{
+	if (u->sport == 67 && u->dport == 68 && !o->v6)
+		o->kind = OUT_DHCP;
+	else if (u->sport == 547 && u->dport == 546 && o->v6)
+		o->kind = OUT_DHCP6;
+	else
+		return false;
+	return true;
+}
+
 static void judge_udp(struct play *p, struct out *o, const struct ip *ip, const uint8_t *l4)
 {
 	struct udp u;
@@ -176,8 +204,10 @@ static void judge_udp(struct play *p, struct out *o, const struct ip *ip, const 
 		play_fail(p, "a UDP datagram with a wrong length");
 		return;
 	}
+	if (judge_is_lease(o, &u))
+		return judge_lease(p, o, ip, l4 + UDP_HDR_LEN, u.len);
 	for (uint32_t i = 0; i < u.len; i++)
-		if (l4[UDP_HDR_LEN + i] != play_pattern(u.dport, true, i))
+		if (l4[UDP_HDR_LEN + i] != play_pattern(u.dport, true, o->gso ? i % o->gso : i))
 			play_fail(p, "datagram payload differs at byte %u", i);
 	o->kind = OUT_UDP;
 	o->far = (struct endpoint){ ip->src, u.sport };
@@ -210,6 +240,7 @@ static void judge_quote(struct play *p, struct out *o, const uint8_t *q, uint32_
 {
 	uint32_t hdr = o->v6 ? 40 : 20;
 	const uint8_t *l4 = q + hdr;
+	struct addr guest;
 	struct conn *c;
 
 	if (len < hdr + 8 || q[0] >> 4 != (o->v6 ? 6 : 4) || (!o->v6 && q[0] != 0x45)) {
@@ -218,6 +249,10 @@ static void judge_quote(struct play *p, struct out *o, const uint8_t *q, uint32_
 	}
 	o->far.addr = o->v6 ? addr_from_v6(q + 24) : addr_from_v4(q + 16);
 	o->far.port = bytes_get16(l4 + 2);
+	guest = o->v6 ? addr_from_v6(q + 8) : addr_from_v4(q + 12);
+	o->port = bytes_get16(l4);
+	if (q[o->v6 ? 6 : 9] == IP_PROTO_UDP && !addr_eq(&guest, o->v6 ? &p->cfg.guest6 : &p->cfg.guest4))
+		play_fail(p, "an ICMP error that quotes a datagram not from the guest");
 	if (q[o->v6 ? 6 : 9] != IP_PROTO_TCP)
 		return;
 	c = play_conn_find(p, bytes_get16(l4));
@@ -238,11 +273,17 @@ static void judge_icmp(struct play *p, struct out *o, const struct ip *ip, const
 	}
 	if (o->v6 && l4[0] == 136)
 		return judge_na(p, o, ip, l4);
+	if (o->v6 && l4[0] == 134) {
+		o->kind = OUT_RA;
+		return judge_lease(p, o, ip, l4, ip->payload_len);
+	}
 	o->kind = OUT_ICMP;
 	o->icmp_type = l4[0];
 	o->icmp_code = l4[1];
 	o->len = ip->payload_len - 8;
-	if (o->icmp_type == (o->v6 ? 1 : 3))
+	o->mtu = o->v6 ? bytes_get32(l4 + 4) : bytes_get16(l4 + 6);
+	o->addr = ip->src;
+	if (o->v6 ? o->icmp_type < 128 : o->icmp_type == 3 || o->icmp_type == 11)
 		judge_quote(p, o, l4 + 8, o->len);
 	if (o->v6 ? ip->payload_len + 40 > 1280 : ip->payload_len + 20 > 576)
 		play_fail(p, "an ICMP error of %u bytes", ip->payload_len);
@@ -272,35 +313,61 @@ static void judge_arp(struct play *p, struct out *o, const uint8_t *l3, uint32_t
 	judge_push(p, o, text);
 }
 
+static void judge_whole(struct play *p, struct out *o, const struct ip *ip, const uint8_t *l4)
+{
+	uint8_t icmp = o->v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP;
+	uint16_t pseudo = ip->proto == IP_PROTO_ICMP ? 0 : judge_pseudo(&ip->src, &ip->dst, o->v6, ip->proto, ip->payload_len);
+
+	if (judge_sum(l4, ip->payload_len, pseudo) != 0xffff &&
+	    !(ip->proto == IP_PROTO_UDP && !o->v6 && !bytes_get16(l4 + UDP_CSUM_OFFSET)))
+		play_fail(p, "the checksum of protocol %u is wrong", ip->proto);
+	if (ip->hop_limit != 64 && !(ip->proto == IP_PROTO_ICMPV6 && ip->hop_limit == 255))
+		play_fail(p, "hop limit %u", ip->hop_limit);
+	if (ip->proto == IP_PROTO_TCP)
+		judge_tcp(p, o, ip, l4);
+	else if (ip->proto == IP_PROTO_UDP)
+		judge_udp(p, o, ip, l4);
+	else if (ip->proto == icmp)
+		judge_icmp(p, o, ip, l4);
+	else
+		play_fail(p, "a packet of protocol %u", ip->proto);
+}
+
+static void judge_fragment(struct play *p, struct out *o, const struct ip *part, const uint8_t *l3)
+{
+	uint32_t len;
+	struct ip ip;
+
+	l3 = gather_fragment(p, part, l3, &len, &o->pieces);
+	if (!l3)
+		return;
+	if (ip_wire_parse(l3, len, len, o->v6, &ip) != R_ACCEPTED || ip.hdr_len + ip.payload_len != len || ip.is_fragment)
+		play_fail(p, "fragments make a packet that is wrong");
+	else
+		judge_whole(p, o, &ip, l3 + ip.hdr_len);
+}
+
 static void judge_ip(struct play *p, struct out *o, const uint8_t *l3, uint32_t len, uint32_t gso)
 {
 	struct ip ip;
 	enum reason r = ip_wire_parse(l3, len, len, o->v6, &ip);
 	const uint8_t *l4 = l3 + ip_wire_hdr_len(o->v6);
-	uint32_t carried = gso && r == R_ACCEPTED ? (uint32_t)(l4 - l3) + (uint32_t)(l4[12] >> 4) * 4 + gso : len;
-	uint8_t icmp = o->v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP;
+	uint32_t l4_hdr = r == R_ACCEPTED && ip.proto == IP_PROTO_UDP ? UDP_HDR_LEN : (uint32_t)(l4[12] >> 4) * 4;
+	uint32_t carried = gso && r == R_ACCEPTED ? (uint32_t)(l4 - l3) + l4_hdr + gso : len;
+	uint32_t frag_len = r == R_ACCEPTED && ip.is_fragment && o->v6 ? IP6_FRAG_LEN : 0;
 
-	if (r != R_ACCEPTED || ip.hdr_len + ip.payload_len != len || ip.is_fragment || ip.hdr_len != ip_wire_hdr_len(o->v6)) {
-		play_fail(p, "an IP packet that is wrong: %s", r == R_ACCEPTED ? "length or fragment" : reason_text(r));
+	if (r != R_ACCEPTED || ip.hdr_len + ip.payload_len != len || ip.hdr_len != ip_wire_hdr_len(o->v6) + frag_len) {
+		play_fail(p, "an IP packet that is wrong: %s", r == R_ACCEPTED ? "length or options" : reason_text(r));
 		return;
 	}
 	if (!o->v6 && judge_sum(l3, 20, 0) != 0xffff)
 		play_fail(p, "the IPv4 header checksum is wrong");
-	if (judge_sum(l4, ip.payload_len, ip.proto == IP_PROTO_ICMP ? 0 : judge_pseudo(&ip.src, &ip.dst, o->v6, ip.proto, ip.payload_len)) !=
-		    0xffff && !(ip.proto == IP_PROTO_UDP && !o->v6 && !bytes_get16(l4 + UDP_CSUM_OFFSET)))
-		play_fail(p, "the checksum of protocol %u is wrong", ip.proto);
 	if (carried > p->cfg.link.mtu)
 		play_fail(p, "%u bytes of IP, the MTU is %u", carried, p->cfg.link.mtu);
-	if (ip.hop_limit != 64 && !(ip.proto == IP_PROTO_ICMPV6 && ip.hop_limit == 255))
-		play_fail(p, "hop limit %u", ip.hop_limit);
-	if (ip.proto == IP_PROTO_TCP)
-		judge_tcp(p, o, &ip, l4);
-	else if (ip.proto == IP_PROTO_UDP)
-		judge_udp(p, o, &ip, l4);
-	else if (ip.proto == icmp)
-		judge_icmp(p, o, &ip, l4);
+	if (ip.is_fragment)
+		judge_fragment(p, o, &ip, l3);
 	else
-		play_fail(p, "a packet of protocol %u", ip.proto);
+		judge_whole(p, o, &ip, l4);
 }
 
 void judge_frame(struct play *p, const uint8_t *frame, uint32_t len, uint32_t gso)

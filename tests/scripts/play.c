@@ -392,6 +392,8 @@ static void play_init(struct play *p, const struct script *s, bool verbose)
 	p->history = g_ptr_array_new_with_free_func(g_free);
 	g_queue_init(&p->outs);
 	g_queue_init(&p->dgrams);
+	g_queue_init(&p->gathers);
+	p->gathered = g_ptr_array_new_with_free_func(g_free);
 	p->link_room = -1;
 	p->start = p->now = 3600 * (int64_t)G_USEC_PER_SEC;
 	p->syn_answer = p->dgram_answer = R_ACCEPTED;
@@ -408,6 +410,7 @@ static void play_clear(struct play *p)
 		g_free(o);
 	}
 	g_queue_clear_full(&p->dgrams, g_free);
+	gather_clear(p);
 	g_hash_table_destroy(p->vars);
 	g_hash_table_destroy(p->conns);
 	g_ptr_array_unref(p->inflight);

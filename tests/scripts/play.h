@@ -1,7 +1,8 @@
 /* play.h - one script being played: the stage, its connections, and the loop that turns lines into events.
  *
  * Shape: play.c reads lines and moves the clock; setup.c, guest.c, host.c and expect.c are the verbs; craft.c makes guest frames;
- * fake.c is the link, the host and the upstreams that the core sees; judge.c looks at every frame that comes out.
+ * fake.c is the link, the host and the upstreams that the core sees; judge.c looks at every frame that comes out;
+ * gather.c puts fragments together for it.
  * Below: script.h, notation.h, slirp.  Above: main.c.
  *
  * prefixes: play_
@@ -11,6 +12,7 @@
 
 #include "slirp/base/reason.h"
 #include "slirp/stack.h"
+#include "slirp/wire/ip_wire.h"
 #include "slirp/tcp_conn.h"
 #include "tests/scripts/notation.h"
 #include "tests/scripts/script.h"
@@ -74,7 +76,7 @@ struct conn {
 	enum reason gone_why;
 };
 
-enum out_kind { OUT_TCP, OUT_UDP, OUT_ICMP, OUT_ARP, OUT_NA };
+enum out_kind { OUT_TCP, OUT_UDP, OUT_ICMP, OUT_ARP, OUT_NA, OUT_DHCP, OUT_DHCP6, OUT_RA };
 
 /* One frame that came out. */
 struct out {
@@ -83,11 +85,14 @@ struct out {
 	struct conn *conn; /* TCP and ICMP about TCP */
 	struct tcp_seg seg; /* numbers relative */
 	uint32_t gso;
-	struct endpoint far; /* UDP */
+	struct endpoint far; /* UDP, and what an ICMP error quotes */
+	uint16_t port;	     /* of the guest, as an ICMP error quotes it */
+	uint32_t mtu;	     /* ICMP */
+	uint32_t pieces;     /* fragments it came in, 0: whole */
 	uint32_t len;
 	uint8_t icmp_type, icmp_code;
 	bool v6;
-	struct addr addr; /* ARP, NA: whose address */
+	struct addr addr; /* ARP, NA: whose address; ICMP: the sender */
 	struct mac mac;
 	bool solicited, override, router;
 	struct eth eth;
@@ -97,6 +102,7 @@ struct out {
 struct dgram_seen {
 	struct endpoint far;
 	uint32_t len;
+	struct dgram_meta meta;
 };
 
 struct play {
@@ -121,6 +127,8 @@ struct play {
 	GPtrArray *dead;     /* flows the core gave back during the current call */
 	GQueue outs;	     /* struct out */
 	GQueue dgrams;	     /* struct dgram_seen */
+	GQueue gathers;	     /* packets of which fragments came, not all */
+	GPtrArray *gathered; /* those that became whole */
 	enum reason last_drop;
 	bool batch, manual, strict_order, leftover_ok;
 	bool range; /* the line began with "+A..B" */
@@ -168,6 +176,11 @@ bool expect_end(struct play *p);
 extern const struct upstream_ops fake_ops;
 void fake_init(struct play *p);
 void fake_reap(struct play *p); /* frees what the core gave back: legal once its call has returned */
+
+/* gather.c: one fragment toward the guest.  The whole packet from its IP header on, if this was the last one missing; else NULL. */
+const uint8_t *gather_fragment(struct play *p, const struct ip *ip, const uint8_t *l3, uint32_t *ret_len, uint32_t *ret_pieces);
+uint32_t gather_forget(struct play *p); /* drops the oldest packet that is not whole; says how many fragments of it came */
+void gather_clear(struct play *p);
 
 /* judge.c: looks at one frame toward the guest and queues it; a fault fails the script. */
 void judge_frame(struct play *p, const uint8_t *frame, uint32_t len, uint32_t gso);

@@ -40,6 +40,16 @@ static bool setup_switch(struct play *p, struct words *w, bool *a, bool *b)
 	return true;
 }
 
+/* What is left of the line, with blanks between the words. */
+static bool setup_text(struct play *p, struct words *w, char *to, size_t room)
+{
+	g_autoptr(GString) s = g_string_new(NULL);
+
+	while (words_peek(w))
+		g_string_append_printf(s, "%s%s", s->len ? " " : "", words_next(w));
+	return g_strlcpy(to, s->str, room) < room || play_fail(p, "the text is too long");
+}
+
 bool setup_option(struct play *p, struct words *w)
 {
 	int64_t n;
@@ -73,6 +83,16 @@ bool setup_option(struct play *p, struct words *w)
 		return !(p->cfg.link.lossless = false);
 	if (words_take(w, "tso"))
 		return setup_switch(p, w, &p->cfg.link.tso4, &p->cfg.link.tso6) && ((p->tso = p->cfg.link.tso4), true);
+	if (words_take(w, "slaac"))
+		return p->cfg.slaac = true;
+	if (words_take(w, "hostname"))
+		return setup_text(p, w, p->cfg.hostname, sizeof(p->cfg.hostname));
+	if (words_take(w, "domain"))
+		return setup_text(p, w, p->cfg.domain, sizeof(p->cfg.domain));
+	if (words_take(w, "search"))
+		return setup_text(p, w, p->cfg.search, sizeof(p->cfg.search));
+	if (words_take(w, "uso"))
+		return setup_switch(p, w, &p->cfg.link.gso_udp, NULL);
 	if (words_take(w, "mtu")) {
 		if (!setup_number(p, w, &n))
 			return false;

@@ -186,7 +186,8 @@ static void far_tcp_gone(struct stack_host *h, struct tcp_conn *tc, enum reason 
 	g_ptr_array_add(s->dead, w);
 }
 
-static enum reason far_dgram(struct stack_host *h, const struct tuple *t, const struct iovec *data, int n, uint32_t len, int64_t now)
+static enum reason far_dgram(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data,
+			      int n, uint32_t len, int64_t now)
 {
 	sim_fail(container_of(h, struct sim, host), "a datagram that no guest sent");
 	return R_UDP_NO_SERVICE;
@@ -223,7 +224,7 @@ void far_init(struct far *f, struct sim_conn *c, bool busy)
 	f->total = sim_rand(s, totals[sim_rand(s, G_N_ELEMENTS(totals))] + 1);
 	f->offer_max = sim_chance(s, 500) ? f->total + 1 : 1 + sim_rand(s, 20000);
 	f->offer_gap = sim_chance(s, 500) ? 0 : 20 * SIM_MS;
-	f->peek_max = sim_chance(s, 200) ? 1 + sim_rand(s, 5000) : 0;
+	f->peek_max = sim_chance(s, 200) ? 200 + sim_rand(s, 5000) : 0;
 	f->take_max = sim_chance(s, 100) ? 1000 + sim_rand(s, 5000) : 0;
 	f->cap = caps[sim_rand(s, G_N_ELEMENTS(caps))];
 	f->drain_max = sim_chance(s, 500) ? f->cap : 1 + sim_rand(s, f->cap);

@@ -123,7 +123,6 @@ static void test_wrong(void)
 		{ "1 2", "attach: 2: a second namespace behind 1" },
 		{ "blue -4 green", "attach: green: a second namespace behind blue" },
 		{ "--root 1", "--root: no such option" },
-		{ "--search a.test 1", "--search: no such option" },
 		{ "1 --pid-file", "--pid-file: a value is missing" },
 		{ "1 --pid-file=", "--pid-file: an empty word" },
 		{ "1 --daemon=yes", "--daemon: takes no value" },

@@ -59,8 +59,8 @@ static void test_values(void)
 	char **words;
 
 	good("--net=192.168.7.0/24 --net6 2001:db8:7::/64 --mtu 1500 --mac=02:00:00:00:00:01 --ifname eth0 --dns 192.0.2.53 "
-	     "--dns=2001:db8::53 --search a.test --search b.test --host-loopback --outbound 192.0.2.1 --outbound 2001:db8::1 "
-	     "--outbound-if eth7 --root --no-offload --stats=json --log-level debug",
+	     "--dns=2001:db8::53 --search a.test --search b.test --hostname box --domain c.test --host-loopback --outbound 192.0.2.1 --outbound 2001:db8::1 "
+	     "--outbound-if eth7 --udp-filtering endpoint-independent --root --no-offload --stats=json --log-level debug",
 	     &a, &words);
 	check_addr(&a.net.guest4, "192.168.7.15");
 	check_addr(&a.net.gw6, "2001:db8:7::2");
@@ -71,10 +71,14 @@ static void test_values(void)
 	check_addr(&a.net.dns[1], "2001:db8::53");
 	g_assert_cmpstr(a.search[1], ==, "b.test");
 	g_assert_null(a.search[2]);
+	g_assert_cmpstr(a.net.search, ==, "a.test b.test");
+	g_assert_cmpstr(a.net.hostname, ==, "box");
+	g_assert_cmpstr(a.net.domain, ==, "c.test");
 	g_assert_true(a.net.host_loopback && a.map_root && !a.offload);
 	check_addr(&a.net.outbound4, "192.0.2.1");
 	check_addr(&a.net.outbound6, "2001:db8::1");
 	g_assert_cmpstr(a.net.outbound_if, ==, "eth7");
+	g_assert_true(a.net.udp_filter_open);
 	g_assert_cmpint(a.stats, ==, CLI_RUN_STATS_JSON);
 	g_assert_cmpint(a.level, ==, JOURNAL_DEBUG);
 	g_strfreev(words);
@@ -159,6 +163,10 @@ static void test_wrong(void)
 		  "--dns: 1.1.1.9: more than 8 name servers, column 1" },
 		{ "--search a..b", "--search: a..b: an empty label, column 3" },
 		{ "--search a_b!c", "--search: a_b!c: a character that no domain name has, column 4" },
+		{ "--hostname a.b!", "--hostname: a.b!: a character that no domain name has, column 4" },
+		{ "--hostname aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.a",
+		  "--hostname: aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.aaaaaaaa.a: longer than 63 characters, column 64" },
+		{ "--domain .a", "--domain: .a: an empty label, column 1" },
 		{ "--outbound 192.0.2.1 --outbound 192.0.2.2", "--outbound: 192.0.2.2: a second IPv4 address, column 1" },
 		{ "-6 --outbound 192.0.2.1", "--outbound: 192.0.2.1: its family is switched off by -6" },
 		{ "--log-level loud", "--log-level: loud: none of error, warn, info, debug, column 1" },
@@ -185,6 +193,22 @@ static void test_wrong(void)
 	}
 }
 
+/* DHCP tells the list in one option: five of the longest names are too much. */
+static void test_search_too_long(void)
+{
+	g_autofree char *label = g_strnfill(63, 'a'), *name = g_strdup_printf("%s.%s.%s.%.61s", label, label, label, label);
+	char *argv[11] = { NULL };
+	struct cli_run_args a;
+	g_autoptr(GError) err = NULL;
+
+	for (int i = 0; i < 10; i += 2) {
+		argv[i] = (char *)"--search";
+		argv[i + 1] = name;
+	}
+	g_assert_false(cli_run_args_parse(10, argv, &a, &err));
+	g_assert_nonnull(strstr(err->message, "the search list is longer than 1023 characters, column 1"));
+}
+
 /* The help of a topic is one screen. */
 static void test_help(void)
 {
@@ -204,6 +228,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/cli/command", test_command);
 	g_test_add_func("/cli/families", test_families);
 	g_test_add_func("/cli/wrong", test_wrong);
+	g_test_add_func("/cli/search_too_long", test_search_too_long);
 	g_test_add_func("/cli/help", test_help);
 	return g_test_run();
 }

@@ -6,17 +6,19 @@
 
 static void test_unreach(void)
 {
-	static const uint8_t codes[][2] = {
-		[ICMP_UNREACH_NET] = { 0, 0 },
-		[ICMP_UNREACH_HOST] = { 1, 3 },
-		[ICMP_UNREACH_PORT] = { 3, 4 },
-		[ICMP_UNREACH_ADMIN] = { 13, 1 },
+	static const uint8_t want[][2][2] = {
+		[ICMP_UNREACH_NET] = { { 3, 0 }, { 1, 0 } },
+		[ICMP_UNREACH_HOST] = { { 3, 1 }, { 1, 3 } },
+		[ICMP_UNREACH_PORT] = { { 3, 3 }, { 1, 4 } },
+		[ICMP_UNREACH_ADMIN] = { { 3, 13 }, { 1, 1 } },
+		[ICMP_UNREACH_SIZE] = { { 3, 4 }, { 2, 0 } },
+		[ICMP_UNREACH_HOPS] = { { 11, 0 }, { 3, 0 } },
 	};
 	GRand *rand = g_rand_new_with_seed(1);
 
 	for (int i = 0; i < 4000; i++) {
 		bool v6 = i & 1;
-		enum icmp_unreach why = (enum icmp_unreach)(i / 2 % 4);
+		enum icmp_unreach why = (enum icmp_unreach)(i / 2 % 6);
 		struct addr src = random_addr(rand, v6), dst = random_addr(rand, v6);
 		uint32_t quote_len = (uint32_t)g_rand_int_range(rand, 0, 100), len = ICMP_HDR_LEN + quote_len;
 		uint8_t quote[100], *p = malloc(len);
@@ -24,10 +26,10 @@ static void test_unreach(void)
 
 		memset(p, 0xee, len);
 		fill_random(rand, quote, quote_len);
-		g_assert_cmpuint(icmp_wire_unreach_put(p, v6, why, &src, &dst, quote, quote_len), ==, len);
-		g_assert_cmpuint(p[0], ==, v6 ? 1 : 3);
-		g_assert_cmpuint(p[1], ==, codes[why][v6]);
-		g_assert_cmphex(bytes_get32(p + 4), ==, 0);
+		g_assert_cmpuint(icmp_wire_error_put(p, v6, why, why == ICMP_UNREACH_SIZE ? 1400 : 0, &src, &dst, quote, quote_len), ==, len);
+		g_assert_cmpuint(p[0], ==, want[why][v6][0]);
+		g_assert_cmpuint(p[1], ==, want[why][v6][1]);
+		g_assert_cmphex(bytes_get32(p + 4), ==, why == ICMP_UNREACH_SIZE ? 1400 : 0);
 		g_assert_cmpmem(p + 8, quote_len, quote, quote_len);
 		sum = naive_sum(v6 ? naive_pseudo(&src, &dst, IP_PROTO_ICMPV6, len) : 0, p, len, 0);
 		g_assert_cmphex(sum, ==, 0xffff);

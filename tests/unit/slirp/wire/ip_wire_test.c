@@ -136,11 +136,11 @@ static void test_v4_bent(void)
 static void test_v4_fragment(void)
 {
 	static const struct {
-		uint16_t bits;
-		bool df, fragment;
+		uint16_t bits, off;
+		bool df, fragment, more;
 	} rows[] = {
-		{ 0, false, false }, { 0x4000, true, false }, { 0x2000, false, true },
-		{ 1, false, true },  { 0x1fff, false, true },
+		{ 0, 0, false, false, false },	   { 0x4000, 0, true, false, false },	{ 0x2000, 0, false, true, true },
+		{ 1, 8, false, true, false },	   { 0x1fff, 65528, false, true, false }, { 0x6001, 8, true, true, true },
 	};
 	GRand *rand = g_rand_new_with_seed(4);
 	struct ip in = random_ip(rand, false), out;
@@ -153,8 +153,84 @@ static void test_v4_fragment(void)
 		g_assert_cmpint(ip_wire_parse(buf, sizeof(buf), 500, false, &out), ==, R_ACCEPTED);
 		g_assert_cmpint(out.dont_fragment, ==, rows[i].df);
 		g_assert_cmpint(out.is_fragment, ==, rows[i].fragment);
+		g_assert_cmpint(out.more_frags, ==, rows[i].more);
+		g_assert_cmpuint(out.frag_off, ==, rows[i].off);
 	}
 	g_rand_free(rand);
+}
+
+/* Fragments there and back: offset, more, identification; of IPv6 the fragment header is written and walked. */
+static void test_fragments(void)
+{
+	GRand *rand = g_rand_new_with_seed(14);
+
+	for (int i = 0; i < 20000; i++) {
+		bool v6 = g_rand_boolean(rand);
+		struct ip in = random_ip(rand, v6), out;
+		uint32_t hdr_len = ip_wire_hdr_len(v6) + (v6 ? IP6_FRAG_LEN : 0);
+		uint8_t buf[IP6_HDR_LEN + IP6_FRAG_LEN];
+
+		in.is_fragment = true;
+		in.more_frags = g_rand_boolean(rand);
+		in.frag_off = (uint16_t)(8 * g_rand_int_range(rand, in.more_frags ? 0 : 1, 8192));
+		in.id = v6 ? g_rand_int(rand) : g_rand_int(rand) & 0xffff;
+		ip_wire_put(buf, &in);
+		g_assert_cmpint(parse_exact(buf, hdr_len, hdr_len + in.payload_len, v6, &out), ==, R_ACCEPTED);
+		expect_same(&in, &out);
+		g_assert_true(out.is_fragment);
+		g_assert_cmpint(out.more_frags, ==, in.more_frags);
+		g_assert_cmpuint(out.frag_off, ==, in.frag_off);
+		g_assert_cmpuint(out.hdr_len, ==, hdr_len);
+	}
+	g_rand_free(rand);
+}
+
+static uint32_t put_hex(uint8_t *p, const char *hex)
+{
+	uint32_t n = 0;
+
+	for (; *hex; hex++) {
+		if (*hex == ' ')
+			continue;
+		p[n++] = (uint8_t)(g_ascii_xdigit_value(hex[0]) << 4 | g_ascii_xdigit_value(hex[1]));
+		hex++;
+	}
+	return n;
+}
+
+/* What stands behind the fragment header of a first fragment. */
+static void test_chain(void)
+{
+	static const struct {
+		uint8_t first;
+		const char *hex;
+		enum reason want;
+		uint8_t proto;
+		uint32_t len;
+	} rows[] = {
+		{ 17, "0035", R_ACCEPTED, 17, 0 },
+		{ 60, "1100010400000000 aa", R_ACCEPTED, 17, 8 },
+		{ 60, "2b00010400000000 0600000000000000", R_ACCEPTED, 6, 16 },
+		{ 60, "3c00010400000000 1100", R_IP_HEADER, 0, 0 },
+		{ 60, "11010104", R_IP_HEADER, 0, 0 },
+		{ 0, "1100010400000000", R_IP_OPTION, 0, 0 },
+		{ 44, "1100000100000007", R_IP_FRAGMENT, 0, 0 },
+		{ 44, "1100000000000007", R_ACCEPTED, 17, 8 },
+		{ 51, "1104000000000000", R_IP_OPTION, 0, 0 },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		uint8_t buf[PACKET_MAX], proto = rows[i].first, *copy;
+		uint32_t len = put_hex(buf, rows[i].hex), walked = 0;
+
+		copy = exact(buf, len);
+		g_assert_cmpint(ip_wire_chain(copy, len, len, &proto, &walked), ==, rows[i].want);
+		if (rows[i].want == R_ACCEPTED) {
+			g_assert_cmpuint(proto, ==, rows[i].proto);
+			g_assert_cmpuint(walked, ==, rows[i].len);
+		}
+		free(copy);
+	}
 }
 
 static void test_v6_mapped(void)
@@ -199,6 +275,7 @@ static const struct ext_row ext_rows[] = {
 	{ "routing, segments left 0", 43, "0600040000000000", R_ACCEPTED, 6, 48, false },
 	{ "routing, segments left 1", 43, "0600040100000000", R_IP_OPTION, 0, 0, false },
 	{ "first fragment", 44, "1100000100000007 aa", R_ACCEPTED, 17, 48, true },
+	{ "fragment header, reserved bits only", 44, "1100000600000007", R_ACCEPTED, 17, 48, false },
 	{ "later fragment of anything", 44, "0000000800000007 aa", R_ACCEPTED, 0, 48, true },
 	{ "fragment header on a whole packet", 44, "1100000600000007", R_ACCEPTED, 17, 48, false },
 	{ "whole packet, then destination", 44, "3c00000000000007 0600010400000000", R_ACCEPTED, 6, 56, false },
@@ -210,19 +287,6 @@ static const struct ext_row ext_rows[] = {
 	{ "ESP is a protocol", 50, "0000000000000000", R_ACCEPTED, 50, 40, false },
 	{ "no next header", 59, "", R_ACCEPTED, 59, 40, false },
 };
-
-static uint32_t put_hex(uint8_t *p, const char *hex)
-{
-	uint32_t n = 0;
-
-	for (; *hex; hex++) {
-		if (*hex == ' ')
-			continue;
-		p[n++] = (uint8_t)(g_ascii_xdigit_value(hex[0]) << 4 | g_ascii_xdigit_value(hex[1]));
-		hex++;
-	}
-	return n;
-}
 
 static void check_ext(const struct ext_row *row, const struct ip *ip)
 {
@@ -312,6 +376,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/ip/cut", test_cut);
 	g_test_add_func("/ip/v4-bent", test_v4_bent);
 	g_test_add_func("/ip/v4-fragment", test_v4_fragment);
+	g_test_add_func("/ip/fragments", test_fragments);
+	g_test_add_func("/ip/v6-chain", test_chain);
 	g_test_add_func("/ip/v6-mapped", test_v6_mapped);
 	g_test_add_func("/ip/v6-extensions", test_extensions);
 	g_test_add_func("/ip/random", test_random);

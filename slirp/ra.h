@@ -1,0 +1,23 @@
+/* ra.h - the gateway as an IPv6 router: router advertisements.  RFC 4861 6.1.1 and 6.2, RFC 8106, RFC 8319.
+ *
+ * What it is: answers to solicitations, and repetitions that the guest's own frames bring.
+ * What it is not: a timer.  A periodic advertisement would wake an idle gateway for ever; the default route's lifetime of 65535 s (RFC 8319)
+ * is refreshed whenever a guest that once asked sends a frame later than the tunable ra_refresh, so it ends only with the guest asleep,
+ * and its next frame of any kind brings it back.
+ * The prefix is on-link (L); it is for the guest to choose addresses in (A) only where the configuration accepts such addresses
+ * (stack_config.slaac), because a packet from any other source than the configured address is refused as spoofed.  M and O: dhcp6.h.
+ * Below: ra_wire, ip_out.h.  Above: stack.c, ip_in.c.
+ */
+#ifndef SLIRP_RA_H
+#define SLIRP_RA_H
+
+#include "slirp/stack.h"
+
+struct ip;
+
+/* p: an ICMPv6 router solicitation, len bytes, checksum verified. */
+enum reason ra_solicit_in(struct stack *st, const struct ip *ip, const uint8_t *p, uint32_t len, int64_t now);
+/* Advertises to all nodes. */
+enum reason ra_refresh(struct stack *st, int64_t now);
+
+#endif
