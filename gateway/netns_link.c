@@ -1,4 +1,4 @@
-/* netns_link.c - loopback, tap, addresses, routes.
+/* netns_link.c - loopback, tap, addresses, routes; a move.
  *
  * Order matters: the sysctls of IPv6 (no router solicitation, no duplicate address detection) come before the interface is up, the
  * routes after the addresses that make their gateways reachable.
@@ -119,7 +119,9 @@ static void sysctl6(const char *ifname, const char *name, const char *value)
 
 static bool check(int rc, const char *what, const char *ifname, GError **err)
 {
-	if (rc < 0)
+	if (rc == -EEXIST)
+		g_set_error(err, G_FILE_ERROR, G_FILE_ERROR_EXIST, "cannot %s %s: the namespace has one already", what, ifname);
+	else if (rc < 0)
 		g_set_error(err, G_FILE_ERROR, g_file_error_from_errno(-rc), "cannot %s %s: %s", what, ifname, g_strerror(-rc));
 	return rc >= 0;
 }
@@ -135,18 +137,25 @@ static bool setup_addresses(struct request *r, unsigned ifindex, const char *ifn
 	return true;
 }
 
+static bool request_open(struct request *r, const char *ifname, GError **err)
+{
+	*r = (struct request){ .nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC) };
+	if (r->nl && mnl_socket_bind(r->nl, 0, MNL_SOCKET_AUTOPID) == 0)
+		return true;
+	check(-errno, "open a netlink socket to configure", ifname, err);
+	if (r->nl)
+		mnl_socket_close(r->nl);
+	return false;
+}
+
 bool netns_link_setup(const char *ifname, const struct gateway_config *cfg, GError **err)
 {
-	struct request r = { .nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC) };
 	unsigned lo = if_nametoindex("lo"), tap = if_nametoindex(ifname);
+	struct request r;
 	bool ok;
 
-	if (!r.nl || mnl_socket_bind(r.nl, 0, MNL_SOCKET_AUTOPID) < 0) {
-		check(-errno, "open a netlink socket to configure", ifname, err);
-		if (r.nl)
-			mnl_socket_close(r.nl);
+	if (!request_open(&r, ifname, err))
 		return false;
-	}
 	if (cfg->v6) {
 		sysctl6(ifname, "accept_ra", "0");
 		sysctl6(ifname, "accept_dad", "0");
@@ -156,6 +165,22 @@ bool netns_link_setup(const char *ifname, const struct gateway_config *cfg, GErr
 	}
 	ok = check(link_up(&r, lo, NULL), "bring up", "lo", err) && check(link_up(&r, tap, cfg), "bring up", ifname, err) &&
 	     setup_addresses(&r, tap, ifname, cfg, err);
+	mnl_socket_close(r.nl);
+	return ok;
+}
+
+bool netns_link_move(const char *ifname, int ns, GError **err)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)if_nametoindex(ifname) };
+	struct nlmsghdr *nlh;
+	struct request r;
+	bool ok;
+
+	if (!request_open(&r, ifname, err))
+		return false;
+	nlh = request_begin(&r, RTM_NEWLINK, 0, &ifi, sizeof(ifi));
+	mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)ns);
+	ok = check(request_send(&r), "move into the namespace the interface", ifname, err);
 	mnl_socket_close(r.nl);
 	return ok;
 }

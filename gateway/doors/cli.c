@@ -1,6 +1,6 @@
 /* cli.c - main(): the commands of `slirpgate`, rows of a table.
  *
- * What it is not: a parser of any command's own options (cli_run_args.c, cli_doctor.c).
+ * What it is not: a parser of any command's own options (cli_run_args.c, cli_attach_args.c, cli_doctor.c).
  * Exit status: 2 for a wrong command line, 1 for what fails later; cli_run.c has its own rules.
  */
 #include "gateway/doors/cli.h"
@@ -17,6 +17,7 @@ static const struct {
 	int (*main)(int argc, char **argv);
 } commands[] = {
 	{ "run", "a command in a network namespace of its own, no root needed", cli_run },
+	{ "attach", "a network namespace that exists already", cli_attach },
 	{ "doctor", "what this machine lacks, and the remedy", cli_doctor },
 };
 

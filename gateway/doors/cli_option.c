@@ -21,6 +21,14 @@ GQuark cli_option_error_quark(void)
 	return g_quark_from_static_string("cli-option-error");
 }
 
+/* The row that o stands on or leads to, NULL behind the last. */
+static const struct cli_option *row(const struct cli_option *o)
+{
+	while (o && !o->name)
+		o = o->next;
+	return o;
+}
+
 static bool takes_value(const struct cli_option *o)
 {
 	return o->arg && *o->arg != '=';
@@ -28,7 +36,7 @@ static bool takes_value(const struct cli_option *o)
 
 static const struct cli_option *find_name(const struct cli_option *table, const char *name, size_t len)
 {
-	for (const struct cli_option *o = table; o->name; o++) {
+	for (const struct cli_option *o = row(table); o; o = row(o + 1)) {
 		if (strlen(o->name) == len && !strncmp(o->name, name, len))
 			return o;
 	}
@@ -37,7 +45,7 @@ static const struct cli_option *find_name(const struct cli_option *table, const 
 
 static const struct cli_option *find_letter(const struct cli_option *table, char letter)
 {
-	for (const struct cli_option *o = table; o->name; o++) {
+	for (const struct cli_option *o = row(table); o; o = row(o + 1)) {
 		if (letter && o->letter == letter)
 			return o;
 	}
@@ -128,7 +136,7 @@ char *cli_option_help(const struct cli_option *table)
 {
 	GString *s = g_string_new(NULL);
 
-	for (const struct cli_option *o = table; o->name; o++) {
+	for (const struct cli_option *o = row(table); o; o = row(o + 1)) {
 		gsize start = s->len;
 
 		if (o->letter)

@@ -23,6 +23,7 @@ struct cli_option {
 	const char *help;
 	/* value: NULL for a flag and for an optional value that is not there.  Its error says "VALUE: what is wrong, column N". */
 	bool (*set)(void *ctx, const char *value, GError **err);
+	const struct cli_option *next; /* in the last row: the table that goes on behind it, with the same ctx; NULL: none */
 };
 
 /* Walks argv from argv[0] (the first argument, not a program's name).  Returns how many words were options, or -1; an error is one

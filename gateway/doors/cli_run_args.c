@@ -1,6 +1,6 @@
 /* cli_run_args.c - one handler per option of `slirpgate run`, and the table that names them.
  *
- * What one option says is checked where it stands; what only several together make wrong is checked at the end, in check_together().
+ * What one option says is checked where it stands; what only several together make wrong is checked at the end, in cli_run_args_check().
  */
 #include "gateway/doors/cli_run_args.h"
 
@@ -228,7 +228,7 @@ static bool set_help(void *ctx, const char *value, GError **err)
 	return true;
 }
 
-const struct cli_option cli_run_args_table[] = {
+const struct cli_option cli_run_args_shared[] = {
 	{ 0, "net", "CIDR", "gateway .2, DNS .3, guest .15 of it (10.0.2.0/24)", set_net },
 	{ 0, "net6", "PREFIX", "gateway ::2, DNS ::3, guest ::15 of it (fd00::/64)", set_net6 },
 	{ '4', "ipv4-only", NULL, "no IPv6 for the guest", set_only_v4 },
@@ -237,20 +237,24 @@ const struct cli_option cli_run_args_table[] = {
 	{ 0, "mac", "MAC", "of the guest's interface (52:54:00:12:34:56)", set_mac },
 	{ 0, "ifname", "NAME", "of the guest's interface (tap0)", set_ifname },
 	{ 0, "dns", "ADDR", "name server to relay to; repeatable (the host's)", set_dns },
-	{ 0, "search", "DOMAIN", "search domain for COMMAND's resolver; repeatable", set_search },
+	{ 0, "search", "DOMAIN", "search domain of the guest; repeatable", set_search },
 	{ 0, "hostname", "NAME", "what DHCP tells the guest to be called", set_hostname },
 	{ 0, "domain", "DOMAIN", "what DHCP tells the guest to be part of", set_domain },
 	{ 0, "host-loopback", NULL, "open the host's loopback and own addresses", set_host_loopback },
 	{ 0, "outbound", "ADDR", "connect from this host address; once per family", set_outbound },
 	{ 0, "outbound-if", "NAME", "connect through this host interface", set_outbound_if },
 	{ 0, "udp-filtering", "HOW", "address-and-port or endpoint-independent", set_udp_filtering },
-	{ 0, "root", NULL, "COMMAND sees itself as root of its namespace", set_root },
 	{ 0, "no-offload", NULL, "a plain tap, no checksum or segmentation offload", set_no_offload },
 	{ 0, "stats", "=json", "print the counters to standard error at the end", set_stats },
 	{ 0, "log-level", "LEVEL", "error, warn, info or debug (warn)", set_log_level },
 	{ 'V', "version", NULL, "name and version", set_version },
 	{ 'h', "help", NULL, "this text", set_help },
 	{ 0, NULL, NULL, NULL, NULL },
+};
+
+const struct cli_option cli_run_args_table[] = {
+	{ 0, "root", NULL, "COMMAND sees itself as root of its namespace", set_root },
+	{ 0, NULL, NULL, NULL, NULL, cli_run_args_shared },
 };
 
 static bool check_outbound_family(bool off, const char *by, const struct addr *a, GError **err)
@@ -263,7 +267,7 @@ static bool check_outbound_family(bool off, const char *by, const struct addr *a
 	return false;
 }
 
-static bool check_together(struct cli_run_args *args, GError **err)
+bool cli_run_args_check(struct cli_run_args *args, GError **err)
 {
 	if (args->only_v4 && args->only_v6) {
 		g_set_error_literal(err, CLI_OPTION_ERROR, CLI_EXIT_USAGE, "-4 and -6 together leave the guest no network");
@@ -284,14 +288,20 @@ static bool check_together(struct cli_run_args *args, GError **err)
 	return true;
 }
 
+void cli_run_args_init(struct cli_run_args *args)
+{
+	*args = (struct cli_run_args){ .ifname = "tap0", .offload = true, .level = JOURNAL_WARN };
+	gateway_config_init(&args->net);
+}
+
 bool cli_run_args_parse(int argc, char **argv, struct cli_run_args *ret, GError **err)
 {
-	struct cli_run_args args = { .ifname = "tap0", .offload = true, .level = JOURNAL_WARN };
+	struct cli_run_args args;
 	int used;
 
-	gateway_config_init(&args.net);
+	cli_run_args_init(&args);
 	used = cli_option_parse(cli_run_args_table, &args, argc, argv, err);
-	if (used < 0 || !check_together(&args, err))
+	if (used < 0 || !cli_run_args_check(&args, err))
 		return false;
 	args.command = argv + used;
 	*ret = args;

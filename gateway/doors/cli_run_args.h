@@ -1,7 +1,8 @@
 /* cli_run_args.h - the options of `slirpgate run` as a value.
  *
- * What it is: the table of options and what a command line makes of it.  Nothing is looked up on the host here.
- * Below: cli_option.h, cli_value.h, gateway.h.  Above: cli_run.c, tests.
+ * What it is: the table of options and what a command line makes of it; most rows are a table of their own, which attach takes too.
+ * Nothing is looked up on the host here.
+ * Below: cli_option.h, cli_value.h, gateway.h.  Above: cli_run.c, cli_attach_args.h, cli_serve.h, tests.
  */
 #ifndef GATEWAY_DOORS_CLI_RUN_ARGS_H
 #define GATEWAY_DOORS_CLI_RUN_ARGS_H
@@ -33,6 +34,13 @@ struct cli_run_args {
 };
 
 extern const struct cli_option cli_run_args_table[];
+/* The rows that do not speak of COMMAND; ctx: a struct cli_run_args, or a struct that begins with one. */
+extern const struct cli_option cli_run_args_shared[];
+
+/* What is in force when no option is given. */
+void cli_run_args_init(struct cli_run_args *args);
+/* When all options are read: what only several together make wrong. */
+bool cli_run_args_check(struct cli_run_args *args, GError **err);
 
 /* argv: what stands behind "run", NULL-terminated, kept by the caller as long as ret is used. */
 bool cli_run_args_parse(int argc, char **argv, struct cli_run_args *ret, GError **err);

@@ -258,10 +258,20 @@ static void fuzz_event(struct fuzz *z)
 	tcp_conn_touch(c);
 }
 
+/* A datagram for the guest, or a run of them; larger than the MTU too. */
+static void fuzz_dgram(struct fuzz *z, const struct tuple *t)
+{
+	static const uint8_t payload[16384];
+	struct dgram_meta meta = { .tos = fuzz_u8(z), .gso_size = fuzz_u16(z) };
+	uint32_t len = fuzz_u16(z) % sizeof(payload);
+	struct iovec iov = { (void *)payload, len };
+
+	stack_dgram(z->st, t, &meta, &iov, 1, len);
+}
+
 static void fuzz_op(struct fuzz *z)
 {
 	static const enum reason answers[] = { R_ACCEPTED, R_ACCEPTED, R_DENIED, R_HOST_UNREACHABLE };
-	static const uint8_t payload[256] = { 1, 2, 3 };
 	uint32_t op = fuzz_u8(z);
 	struct tuple t = { { z->v6 ? z->cfg.guest6 : z->cfg.guest4, 53 }, { z->v6 ? z->cfg.dns6 : z->cfg.dns4, 53 } };
 
@@ -295,7 +305,7 @@ static void fuzz_op(struct fuzz *z)
 			stack_link_ready(z->st);
 		break;
 	case 12:
-		stack_dgram(z->st, &t, payload, fuzz_u8(z));
+		fuzz_dgram(z, &t);
 		break;
 	case 13:
 		z->answer = answers[op >> 6];
