@@ -16,24 +16,12 @@ enum {
 /* What the guest is told of a refused datagram. */
 static void dgram_tell(struct stack *st, const struct tuple *t, enum reason why)
 {
-	switch (why) {
-	case R_HOP_LIMIT:
-		return stack_dgram_error(st, t, ICMP_UNREACH_HOPS, 0, NULL);
-	case R_UDP_NO_SERVICE:
-	case R_DIAL_REFUSED:
-		return stack_dgram_error(st, t, ICMP_UNREACH_PORT, 0, &t->far.addr);
-	case R_NET_UNREACHABLE:
-	case R_NEVER_DIALED:
-		return stack_dgram_error(st, t, ICMP_UNREACH_NET, 0, NULL);
-	case R_HOST_UNREACHABLE:
-		return stack_dgram_error(st, t, ICMP_UNREACH_HOST, 0, NULL);
-	case R_DENIED:
-	case R_HOST_LOOPBACK:
-	case R_HOST_PROHIBITED:
-		return stack_dgram_error(st, t, ICMP_UNREACH_ADMIN, 0, NULL);
-	default:
-		return; /* silence: UDP may lose */
-	}
+	enum icmp_unreach code;
+
+	if (why == R_UDP_NO_SERVICE || why == R_DIAL_REFUSED)
+		stack_dgram_error(st, t, ICMP_UNREACH_PORT, 0, &t->far.addr);
+	else if (ip_out_unreach_code(why, &code))
+		stack_dgram_error(st, t, code, 0, NULL);
 }
 
 enum reason dgram_in(struct stack *st, const struct tuple *t, const struct dgram_meta *m, const struct payload *l4, int64_t now)

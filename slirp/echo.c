@@ -11,22 +11,10 @@
 /* What the guest is told of a refused request. */
 static void echo_tell(struct stack *st, const struct echo *e, enum reason why)
 {
-	switch (why) {
-	case R_HOP_LIMIT:
-		return stack_echo_error(st, e, ICMP_UNREACH_HOPS, 0, NULL);
-	case R_NET_UNREACHABLE:
-	case R_NEVER_DIALED:
-		return stack_echo_error(st, e, ICMP_UNREACH_NET, 0, NULL);
-	case R_HOST_UNREACHABLE:
-		return stack_echo_error(st, e, ICMP_UNREACH_HOST, 0, NULL);
-	case R_DENIED:
-	case R_HOST_LOOPBACK:
-	case R_HOST_PROHIBITED:
-	case R_PING_FORBIDDEN:
-		return stack_echo_error(st, e, ICMP_UNREACH_ADMIN, 0, NULL);
-	default:
-		return; /* silence: a ping may be lost */
-	}
+	enum icmp_unreach code;
+
+	if (ip_out_unreach_code(why, &code))
+		stack_echo_error(st, e, code, 0, NULL);
 }
 
 /* Is this address the gateway itself? */

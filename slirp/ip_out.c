@@ -206,3 +206,27 @@ void ip_out_echo_error(struct stack *st, const struct ip_out_error *e, const str
 	memcpy(quote + ip_len, echo, OUT_QUOTE_L4);
 	out_error(st, e, quote, ip_len + OUT_QUOTE_L4, guest);
 }
+
+bool ip_out_unreach_code(enum reason why, enum icmp_unreach *ret)
+{
+	switch (why) {
+	case R_HOP_LIMIT:
+		*ret = ICMP_UNREACH_HOPS;
+		return true;
+	case R_NET_UNREACHABLE:
+	case R_NEVER_DIALED:
+		*ret = ICMP_UNREACH_NET;
+		return true;
+	case R_HOST_UNREACHABLE:
+		*ret = ICMP_UNREACH_HOST;
+		return true;
+	case R_DENIED:
+	case R_HOST_LOOPBACK:
+	case R_HOST_PROHIBITED:
+	case R_PING_FORBIDDEN:
+		*ret = ICMP_UNREACH_ADMIN;
+		return true;
+	default:
+		return false;
+	}
+}

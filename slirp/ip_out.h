@@ -48,4 +48,7 @@ void ip_out_dgram_error(struct stack *st, const struct ip_out_error *e, const st
 /* The same for its echo request; echo: the first 8 bytes of that. */
 void ip_out_echo_error(struct stack *st, const struct ip_out_error *e, const struct addr *guest, const struct addr *far, const uint8_t *echo);
 
+/* The ICMP code that tells the guest of a datagram or ping refused for this reason.  False: it is told nothing, they may get lost. */
+bool ip_out_unreach_code(enum reason why, enum icmp_unreach *ret);
+
 #endif
