@@ -15,7 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 5000, LO_MTU = 1500 };
+enum { WAIT_MS = 5000, LO_MTU = 1500, PING_TOS = 0xb9 };
 
 struct seen {
 	struct echo e;
@@ -118,7 +118,7 @@ static struct flow_echo_stats stats(const struct fixture *f)
 static enum reason ping_len(struct fixture *f, const char *far, uint16_t id, uint16_t seq, uint32_t len, bool df)
 {
 	static uint8_t data[70000];
-	struct echo e = { .far = addr_of(far), .id = id, .seq = seq, .hop_limit = 33, .dont_fragment = df };
+	struct echo e = { .far = addr_of(far), .id = id, .seq = seq, .hop_limit = 33, .tos = PING_TOS, .dont_fragment = df };
 	struct iovec iov[2] = { { data, 1 }, { data + 1, len - 1 } };
 	guint heard = f->seen->len;
 	enum reason r;
@@ -203,7 +203,7 @@ static void forge(const char *from, uint8_t type, uint8_t code, uint16_t id, uin
 	close(fd);
 }
 
-/* B38: request out with the hop limit less one, reply back under the guest's id and number, data whole; either family. */
+/* B38: request out with its DSCP and the hop limit less one, reply back with its own, under the guest's id and number, data whole; either family. */
 static void replies(void)
 {
 	static const char *const far[] = { "127.0.0.1", "::1" };
@@ -224,6 +224,8 @@ static void replies(void)
 		g_assert_cmpuint(s->e.seq, ==, 77 + i);
 		g_assert_cmpuint(s->len, ==, 56);
 		g_assert_cmpuint(s->first, ==, 77 + i);
+		g_assert_cmpuint(s->e.tos, ==, PING_TOS); /* the kernel reflects it */
+		g_assert_cmpuint(s->e.hop_limit, ==, 63);
 		if (i == 0) {
 			on_the_wire(&f, &ttl);
 			g_assert_cmpuint(ttl, ==, 32);
