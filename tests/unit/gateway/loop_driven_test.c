@@ -1,5 +1,5 @@
 /* loop_driven_test.c - a loop that an application drives with its own clock and poll(). */
-#include "loop_fake.h"
+#include "tests/unit/gateway/loop_fake.h"
 
 #include <poll.h>
 #include <sys/epoll.h>
