@@ -363,7 +363,7 @@ void gateway_free(struct gateway *gw)
 	if (!gw)
 		return;
 	if (gw->stack)
-		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now());
+		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now(gw->loop));
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
 	flow_dgram_free(gw->udp);

@@ -125,7 +125,7 @@ static enum reason ping_len(struct fixture *f, const char *far, uint16_t id, uin
 
 	data[0] = (uint8_t)seq;
 	e.guest = addr_of(addr_is_v4(&e.far) ? "10.0.2.15" : "fd00::15");
-	r = flow_echo_send(f->t, &e, iov, 2, len, loop_now());
+	r = flow_echo_send(f->t, &e, iov, 2, len, loop_now(NULL));
 	g_assert_cmpuint(f->seen->len, ==, heard); /* the core is not re-entered */
 	return r;
 }
@@ -137,9 +137,9 @@ static enum reason ping(struct fixture *f, const char *far, uint16_t id, uint16_
 
 static const struct seen *guest_sees(struct fixture *f, guint nth)
 {
-	int64_t limit = loop_now() + WAIT_MS * 1000;
+	int64_t limit = loop_now(NULL) + WAIT_MS * 1000;
 
-	while (f->seen->len <= nth && loop_now() < limit)
+	while (f->seen->len <= nth && loop_now(NULL) < limit)
 		if (!g_main_context_iteration(f->ctx, FALSE))
 			g_usleep(200);
 	g_assert_cmpuint(f->seen->len, ==, nth + 1);
@@ -365,7 +365,7 @@ static void too_big(void)
 static void bounds(void)
 {
 	struct fixture f;
-	int64_t limit = loop_now() + WAIT_MS * 1000;
+	int64_t limit = loop_now(NULL) + WAIT_MS * 1000;
 
 	begin(&f);
 	f.env.max = 2;
@@ -380,7 +380,7 @@ static void bounds(void)
 	guest_sees(&f, 3);
 	g_assert_cmpuint(stats(&f).now, ==, 2);
 	g_assert_cmpuint(stats(&f).evicted, ==, 1);
-	while (stats(&f).now && loop_now() < limit)
+	while (stats(&f).now && loop_now(NULL) < limit)
 		if (!g_main_context_iteration(f.ctx, FALSE))
 			g_usleep(1000);
 	g_assert_cmpuint(stats(&f).now, ==, 0);
