@@ -6,8 +6,9 @@ Called by hand (./dev bench), never by CI: it measures time on whatever machine
 it is given.  All stacks of a row are measured in the same run, alternating, so
 that a slow minute hits them all; what counts is the ratio between them.
 
-This file has the rows, what is expected of each, and the report.  lab.py makes
-the namespaces, stacks.py starts the stacks, traffic.c is the load.
+This file runs the rows and reports; the rows themselves, and what is expected
+of each, are in files of their own (rows_tcp.py says what such a file has).
+lab.py makes the namespaces, stacks.py starts the stacks, traffic.c is the load.
 """
 
 import argparse
@@ -18,207 +19,17 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
-from lab import (UNSHARE, Failed, Lab, descriptors,  # noqa: E402
-                 machine_speed, status_sum)
+from lab import UNSHARE, Failed, Lab, machine_speed  # noqa: E402
+import rows_tcp  # noqa: E402
 import stacks  # noqa: E402
 from stacks import OURS, PEERS  # noqa: E402
 
-STACK_CPU, LOAD_CPU = 0, 1
-WARMUP = 0.4
-IDLE_COUNT = 10000
-IDLE_OPEN_SECONDS = 40
-IDLE_WATCH_SECONDS = 3
-IDLE_PROBES = 3
-NEVER = 9999            # stands for an infinite ratio
-IDLE_RUNS = 3           # at most: this row is long
-
-
-# ---- trials: one stack, one row, one run -> a dictionary of figures ----
-
-def measure_stream(lab, guest, row, seconds):
-    """Rate at the receiving end and CPU time, between two marks."""
-    server, port = lab.server(guest.load_cpu)
-    client = None
-    try:
-        client = lab.client(guest, guest.load_cpu, port, row["family"], row["dir"],
-                            row["streams"])
-        client.json(10, "streams did not open")
-        receiver = server if row["dir"] == "tx" else client
-        time.sleep(WARMUP)
-        a, cpu_a = receiver.mark(), guest.cpu()
-        time.sleep(seconds)
-        b, cpu_b = receiver.mark(), guest.cpu()
-        guest.check()
-    finally:
-        if client:
-            client.stop()
-        server.stop()
-    if b["failed"] > 0:
-        raise Failed("a stream broke")
-    count = b["bytes_in"] - a["bytes_in"]
-    if not count:
-        raise Failed("stalled: no byte arrived")
-    figures = {"gbit": count * 8 / (b["t"] - a["t"])}
-    if guest.stack:
-        figures["cpu_gb"] = (cpu_b - cpu_a) / (count / 1e9)
-    return figures
-
-
-def measure_latency(lab, guest, row, seconds):
-    """Client, stack and server share a CPU: the least noisy layout."""
-    server, port = lab.server(STACK_CPU)
-    client = None
-    try:
-        client = lab.client(guest, STACK_CPU, port, row["family"], row["dir"],
-                            row["inflight"], seconds, WARMUP)
-        client.json(10, "client")
-        r = client.json(seconds + WARMUP + 10, "client")
-        guest.check()
-    finally:
-        if client:
-            client.stop()
-        server.stop()
-    if not r["transactions"]:
-        raise Failed(r["error"] or "no transaction finished")
-    return {"p50": r["p50_us"], "p99": r["p99_us"], "per_s": r["per_s"],
-            "failed": r["failed"]}
-
-
-def measure_idle(lab, guest, row, seconds, twin):
-    """What 10 000 silent connections cost: memory, descriptors, wake-ups, and
-    what they do to the traffic of others.  The twin is the same stack without
-    them: each probe runs on both, one right after the other."""
-    pids = guest.stack_pids()
-    # A first exchange of each kind, so that what a stack sets aside once is
-    # not counted as the price of a connection.
-    for what in ("rx", "tx", "rr"):
-        probe(lab, guest, what, 0.2)
-    memory = status_sum(pids, "RssAnon")
-    files = descriptors(pids)
-    server, port = lab.server(LOAD_CPU)
-    client = None
-    try:
-        client = lab.client(guest, LOAD_CPU, port, "v4", "idle", IDLE_COUNT,
-                            IDLE_OPEN_SECONDS)
-        r = client.json(IDLE_OPEN_SECONDS + 10, "idle connections")
-        held = r["ready"]
-        if not held:
-            raise Failed(r["error"] or "no connection came up")
-        time.sleep(0.5)
-        figures = {"held": held, "open_s": r["seconds"]}
-        if guest.stack:
-            memory = status_sum(pids, "RssAnon") - memory
-            figures["bytes_conn"] = memory * 1024 / held
-            figures["files_conn"] = (descriptors(pids) - files) / held
-            woken = status_sum(pids, "voluntary_ctxt_switches")
-            time.sleep(IDLE_WATCH_SECONDS)
-            figures["wakeups"] = \
-                status_sum(pids, "voluntary_ctxt_switches") - woken
-        guest.check()
-        for what, name in (("rx", "rx_kept"), ("tx", "tx_kept"),
-                           ("rr", "rr_grew")):
-            figures[name] = compare_probes(lab, guest, twin, what, seconds)
-    finally:
-        if client:
-            client.finish(5)
-        server.stop()
-    return figures
-
-
-def probe(lab, guest, what, seconds):
-    sub = {"dir": what, "family": "v4", "streams": 1, "inflight": 1}
-    if what == "rr":
-        return measure_latency(lab, guest, sub, seconds)["p50"]
-    return measure_stream(lab, guest, sub, seconds)["gbit"]
-
-
-def compare_probes(lab, guest, twin, what, seconds):
-    """With idle connections relative to without; nothing moves = 0 or, for a
-    latency, NEVER."""
-    ratios = []
-    for _ in range(IDLE_PROBES):
-        without = probe(lab, twin, what, seconds / 2)
-        try:
-            ratios.append(probe(lab, guest, what, seconds / 2) / without)
-        except Failed:
-            guest.check()
-            return NEVER if what == "rr" else 0.0
-    return statistics.median(ratios)
-
-
-# ---- rows ----
-
-def make_rows():
-    rows = []
-    for mtu in (1500, 65520):
-        for family in ("v4", "v6"):
-            for n in (1, 8):
-                for way in ("tx", "rx"):
-                    rows.append({
-                        "name": f"{way}-{n}-{mtu}-{family}", "kind": "stream",
-                        "dir": way, "mtu": mtu, "family": family,
-                        "streams": n, "trial": measure_stream})
-    for way in ("rr", "crr", "crrs"):
-        for n in (1, 32) if way != "crrs" else (32,):
-            rows.append({"name": f"{way}-{n}", "kind": "latency", "dir": way,
-                         "mtu": 65520, "family": "v4", "inflight": n,
-                         "trial": measure_latency})
-    rows.append({"name": "idle10k", "kind": "idle", "mtu": 65520,
-                 "family": "v4", "trial": measure_idle})
-    for ms in (0.5, 2, 20):
-        rows.append({"name": f"ackdelay-{ms}ms", "kind": "delay", "dir": "rx",
-                     "mtu": 65520, "family": "v4", "streams": 1,
-                     "delay_us": int(ms * 1000), "trial": measure_stream})
-    return rows
-
-
-def describe(row):
-    if row["kind"] == "delay":
-        return (f"host to guest, 1 stream, MTU {row['mtu']}, the guest's ACKs "
-                f"arrive {row['delay_us'] / 1000:g} ms late")
-    if row["kind"] == "stream":
-        way = "guest to host" if row["dir"] == "tx" else "host to guest"
-        plural = "" if row["streams"] == 1 else "s"
-        return (f"{way}, {row['streams']} stream{plural}, MTU {row['mtu']}, "
-                f"IP{row['family']}")
-    if row["kind"] == "latency":
-        what = {"rr": "request-response, connection kept",
-                "crr": "connect, request, response, client closes",
-                "crrs": "connect, request, response, server closes"}[row["dir"]]
-        return f"{what}, {row['inflight']} in flight, all on one CPU"
-    return f"{IDLE_COUNT} idle connections held"
-
-
-# The columns of each kind of row: field, heading, format.
-COLUMNS = {
-    "stream": [("gbit", "Gbit/s", "{:.2f}"), ("cpu_gb", "CPU s/GB", "{:.2f}")],
-    "delay": [("gbit", "Gbit/s", "{:.2f}"), ("cpu_gb", "CPU s/GB", "{:.2f}"),
-              ("wire_lost", "frames lost on the wire", "{:.0f}")],
-    "latency": [("p50", "p50 us", "{:.1f}"), ("p99", "p99 us", "{:.0f}"),
-                ("per_s", "per s", "{:.0f}")],
-    "idle": [("held", "held", "{:.0f}"),
-             ("open_s", "opened in s", "{:.1f}"),
-             ("bytes_conn", "bytes/conn", "{:.0f}"),
-             ("files_conn", "fds/conn", "{:.2f}"),
-             ("wakeups", "wakeups/3s", "{:.0f}"),
-             ("rx_kept", "rx kept", "{:.2f}"), ("tx_kept", "tx kept", "{:.2f}"),
-             ("rr_grew", "rr grew", "{:.2f}")],
-}
-# The figure whose ratio says most, and whether more of it is better.
-HEADLINE = {"stream": ("gbit", True), "delay": ("gbit", True),
-            "latency": ("p50", False),
-            "crr": ("per_s", True), "idle": (None, True)}
-
-
-def headline(row):
-    return HEADLINE["crr" if row.get("dir") in ("crr", "crrs") else row["kind"]]
-
+ROWS = (rows_tcp,)      # further files of rows: one word here
 
 # ---- expectations ----
 
@@ -268,55 +79,9 @@ class Judge:
                            "sign": sign, "target": target,
                            "verdict": "PASS" if ok else "short"})
 
-    def stream(self, row):
-        name = row["name"]
-        peer = self.to_peer(name, "gbit", True)
-        if row["mtu"] == 1500:
-            factor = 4 if row["dir"] == "rx" else 2
-            self.want("rate / better peer", peer, ">=", factor)
-            self.want("rate / limit", self.paired(name, "gbit", "limit"),
-                      ">=", 0.6)
-            big = self.get(name.replace("-1500-", "-65520-"), OURS, "gbit")
-            small = self.get(name, OURS, "gbit")
-            if big and small:
-                self.want("rate at MTU 1500 / at 65520", small / big, ">=", 0.85)
-        else:
-            self.want("rate / better peer", peer, ">=", 1)
-        loose = row["mtu"] == 65520 and row["dir"] == "tx"
-        self.want("CPU per GB / thriftiest peer",
-                  self.to_peer(name, "cpu_gb", False), "<=",
-                  1.05 if loose else 1)
-
-    def latency(self, row):
-        name = row["name"]
-        if row["dir"] == "rr":
-            self.want("p50 / better peer", self.to_peer(name, "p50", False),
-                      "<=", 1.05)
-        else:
-            self.want("rate / better peer", self.to_peer(name, "per_s", True),
-                      ">=", 1)
-            self.want("p50 / better peer", self.to_peer(name, "p50", False),
-                      "<=", 1)
-
-    def idle(self, row):
-        name = row["name"]
-        for field, label, sign, target in (
-                ("held", "connections held", ">=", IDLE_COUNT),
-                ("bytes_conn", "bytes of memory per connection", "<=", 1024),
-                ("files_conn", "descriptors per connection", "<=", 1.01),
-                ("rx_kept", "rx with / without", ">=", 0.9),
-                ("tx_kept", "tx with / without", ">=", 0.9),
-                ("rr_grew", "rr p50 with / without", "<=", 1.1)):
-            self.want(label, self.get(name, OURS, field), sign, target)
-
     def judge(self, row):
         self.lines = []
-        if row["kind"] == "idle":
-            self.idle(row)
-        elif row["kind"] == "latency":
-            self.latency(row)
-        elif row["kind"] == "stream" and row["streams"] == 1:
-            self.stream(row)
+        row["of"].expect(self, row)
         return self.lines
 
 
@@ -332,7 +97,7 @@ def one_trial(lab, row, name, options):
     guests = []
     try:
         guest = start()
-        if row["kind"] == "idle":
+        if row.get("twin"):
             return row["trial"](lab, guest, row, options.seconds, start())
         figures = row["trial"](lab, guest, row, options.seconds)
         if guest.wire:
@@ -351,9 +116,7 @@ def run_row(lab, row, names, options):
     figures = {n: [] for n in names}
     failures = {n: [] for n in names}
     speeds = []
-    runs = options.runs
-    if row["kind"] == "idle":
-        runs = min(runs, IDLE_RUNS)
+    runs = min(options.runs, row.get("most_runs", options.runs))
     for run in range(runs):
         for n in names:
             progress(f"{row['name']} run {run + 1} {n}")
@@ -389,13 +152,13 @@ def print_table(lines):
 
 
 def report_row(row, names, figures, failures, speeds, judge):
-    columns = COLUMNS[row["kind"]]
+    columns = row["of"].columns(row)
     lines = [["stack"] + [c[1] for c in columns]]
     for n in names:
         runs = [r for r in figures[n] if r]
         lines.append([n] + [cell(runs, f, form, i == 0 or row["kind"] != "idle")
                             for i, (f, _, form) in enumerate(columns)])
-    print(f"\n{row['name']}: {describe(row)}")
+    print(f"\n{row['name']}: {row['of'].describe(row)}")
     print_table(lines)
     for n in names:
         if failures[n]:
@@ -404,7 +167,7 @@ def report_row(row, names, figures, failures, speeds, judge):
     if max(speeds) > 1.25 * min(speeds):
         print(f"  note: the machine itself varied by a factor of "
               f"{max(speeds) / min(speeds):.1f} during this row")
-    field, more = headline(row)
+    field, more = row["of"].headline(row)
     against = [("better peer", judge.best_peer(row["name"], field, more)),
                ("limit", "limit")] if field else []
     for label, other in against:
@@ -416,6 +179,11 @@ def report_row(row, names, figures, failures, speeds, judge):
         print(f"  {l['verdict']:5}  {l['what']}: {l['value']:.2f} "
               f"(wanted {l['sign']} {l['target']:g})")
     sys.stdout.flush()
+
+
+def make_rows():
+    return [{"of": module, **row} for module in ROWS
+            for row in module.make_rows()]
 
 
 def select_rows(options):
@@ -452,13 +220,13 @@ def run_all(lab, options):
     judge = Judge()
     rows = select_rows(options)
     for i, row in enumerate(rows):
-        fit = [n for n in names if not unfit(row, n)]
+        fit = [n for n in names if not row["of"].unfit(row, n)]
         figures, failures, speeds = run_row(lab, row, fit, options)
         judge.runs[row["name"]] = figures
         report_row(row, fit, figures, failures, speeds, judge)
         for n in names:
             if n not in fit:
-                print(f"  {n}: n/a: {unfit(row, n)}")
+                print(f"  {n}: n/a: {row['of'].unfit(row, n)}")
         results[row["name"]] = {"runs": figures, "failures": failures,
                                 "speeds": speeds}
         # Some expectations compare two rows: judge all again.
@@ -467,14 +235,6 @@ def run_all(lab, options):
         if options.json:
             write_json(options.json, results, options)
     summary(rows, judge)
-
-
-def unfit(row, name):
-    if row["kind"] == "delay" and name.startswith("limit"):
-        return "it never resends, and a late guest drops within its window"
-    if row["kind"] == "idle" and name == "veth":
-        return "there is no stack to hold a connection"
-    return None
 
 
 def summary(rows, judge):
@@ -523,7 +283,7 @@ def main():
     options = parse_options()
     if options.list:
         for r in make_rows():
-            print(f"{r['name']:20} {describe(r)}")
+            print(f"{r['name']:20} {r['of'].describe(r)}")
         return 0
     if not options.inside:
         os.execvp(UNSHARE[0], UNSHARE + [sys.executable, __file__, "--inside"]
