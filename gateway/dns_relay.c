@@ -503,7 +503,7 @@ void dns_relay_free(struct dns_relay *r)
 
 bool dns_relay_server(const struct dns_relay *r, struct addr *ret)
 {
-	int server = dns_relay_pick(r, 0, loop_now());
+	int server = dns_relay_pick(r, 0, loop_now(r->loop));
 
 	if (server < 0)
 		return false;

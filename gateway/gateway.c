@@ -150,7 +150,7 @@ static enum reason gw_udp_to_guest(void *arg, const struct tuple *t, const struc
 
 static void gw_udp_error(void *arg, const struct tuple *t, enum icmp_unreach why, uint32_t mtu, const struct addr *from)
 {
-	stack_dgram_error(((struct gateway *)arg)->stack, t, why, mtu, from);
+	stack_dgram_error(((struct gateway *)arg)->stack, t, why, mtu, from, loop_now(((struct gateway *)arg)->loop));
 }
 
 static void gw_udp_flush(void *arg, int64_t now)
@@ -183,7 +183,7 @@ static enum reason gw_echo_to_guest(void *arg, const struct echo *e, const struc
 
 static void gw_echo_error(void *arg, const struct echo *e, enum icmp_unreach why, uint32_t mtu, const struct addr *from)
 {
-	stack_echo_error(((struct gateway *)arg)->stack, e, why, mtu, from);
+	stack_echo_error(((struct gateway *)arg)->stack, e, why, mtu, from, loop_now(((struct gateway *)arg)->loop));
 }
 
 static void gw_resolv(void *arg, const struct addr *servers, unsigned n)
@@ -363,7 +363,7 @@ void gateway_free(struct gateway *gw)
 	if (!gw)
 		return;
 	if (gw->stack)
-		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now());
+		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now(gw->loop));
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
 	flow_dgram_free(gw->udp);

@@ -199,7 +199,7 @@ static enum reason ask_from(struct fixture *f, uint16_t port, const struct msg *
 	enum reason r;
 
 	f->tuple.guest.port = port;
-	r = dns_relay_query(f->relay, &f->tuple, iov, 3, m->len, loop_now());
+	r = dns_relay_query(f->relay, &f->tuple, iov, 3, m->len, loop_now(NULL));
 	g_assert_cmpuint(f->n_heard, ==, heard); /* never from within the call */
 	return r;
 }

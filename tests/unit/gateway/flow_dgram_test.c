@@ -150,7 +150,7 @@ static void test_b36_both_refresh(void)
 	guest_sees(&f, 1);
 	flow_dgram_expire(f.d, f.base + 179 * S);
 	g_assert_cmpuint(stats(&f).now, ==, 1);
-	flow_dgram_expire(f.d, loop_now() + 180 * S);
+	flow_dgram_expire(f.d, loop_now(NULL) + 180 * S);
 	g_assert_cmpuint(stats(&f).now, ==, 0);
 	end(&f);
 	close(fd);
@@ -164,7 +164,7 @@ static void test_timer(void)
 
 	begin(&f);
 	start(&f);
-	guest_sends(&f, &t, 1, loop_now() - 30 * S + 20000);
+	guest_sends(&f, &t, 1, loop_now(NULL) - 30 * S + 20000);
 	g_assert_cmpuint(stats(&f).now, ==, 1);
 	run(&f, 100, 60);
 	g_assert_cmpuint(stats(&f).now, ==, 0);
