@@ -25,11 +25,12 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
 from lab import UNSHARE, Failed, Lab, machine_speed  # noqa: E402
+import rows_dgram  # noqa: E402
 import rows_tcp  # noqa: E402
 import stacks  # noqa: E402
 from stacks import OURS, PEERS  # noqa: E402
 
-ROWS = (rows_tcp,)      # further files of rows: one word here
+ROWS = (rows_tcp, rows_dgram)
 
 # ---- expectations ----
 
