@@ -26,11 +26,12 @@ sys.dont_write_bytecode = True
 
 from lab import UNSHARE, Failed, Lab, machine_speed  # noqa: E402
 import rows_bad  # noqa: E402
+import rows_dgram  # noqa: E402
 import rows_tcp  # noqa: E402
 import stacks  # noqa: E402
 from stacks import OURS, PEERS  # noqa: E402
 
-ROWS = (rows_tcp, rows_bad)      # further files of rows: one word here
+ROWS = (rows_tcp, rows_bad, rows_dgram)
 
 # ---- expectations ----
 

@@ -49,6 +49,7 @@ class Guest:
         self.load_cpu = LOAD_CPU
         self.pid = None         # a process in the guest's namespaces
         self.gateway = dict(SLIRP_GATEWAY)
+        self.nameserver = "10.0.2.3"
         self.interface = "tap0"
         self.stack = None       # Proc of the stack, None for veth
         self.others = []        # further processes to end
@@ -128,7 +129,9 @@ def start_slirpgate(guest, mtu, options):
 
 def start_pasta(guest, mtu, options):
     argv = ["pasta", "-f", "--config-net", "-t", "none", "-u", "none",
-            "-T", "none", "-U", "none", "-m", mtu, "--"]
+            "-T", "none", "-U", "none", "-m", mtu,
+            "--dns-forward", "192.0.2.53", "--"]
+    guest.nameserver = "192.0.2.53"
     guest.gateway = {"v4": "192.0.2.1", "v6": "2001:db8::1"}
     guest.interface = "up0"
     run_in_guest(guest, argv)
@@ -160,6 +163,10 @@ def start_limit(guest, mtu, options, extra=()):
 
 def start_limit_n(guest, mtu, options):
     start_limit(guest, mtu, options, ("-n",))
+
+
+def start_limit_u(guest, mtu, options):
+    start_limit(guest, mtu, options, ("-u",))
 
 
 def start_veth(guest, mtu, options):
@@ -236,6 +243,7 @@ STARTERS = {
     "slirp4netns": start_slirp4netns,
     "limit": start_limit,
     "limit-n": start_limit_n,
+    "limit-u": start_limit_u,
     "veth": start_veth,
 }
 OURS = "slirpgate"
