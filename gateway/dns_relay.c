@@ -237,6 +237,8 @@ static int dns_query_dial(struct dns_query *q)
 	if (!dns_relay_random(r, &id))
 		return -ENOMEM;
 	fd = hostsock_open(&to.addr, SOCK_DGRAM, &origin);
+	if ((fd == -EMFILE || fd == -ENFILE) && r->cfg.give_way && r->cfg.give_way(r->cfg.arg))
+		fd = hostsock_open(&to.addr, SOCK_DGRAM, &origin);
 	if (fd < 0)
 		return fd;
 	err = connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : loop_watch_add(r->loop, &q->watch, fd, EPOLLIN);
@@ -503,7 +505,7 @@ void dns_relay_free(struct dns_relay *r)
 
 bool dns_relay_server(const struct dns_relay *r, struct addr *ret)
 {
-	int server = dns_relay_pick(r, 0, loop_now());
+	int server = dns_relay_pick(r, 0, loop_now(r->loop));
 
 	if (server < 0)
 		return false;

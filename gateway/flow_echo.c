@@ -25,7 +25,14 @@ enum {
 	ECHO_READS = 32,	/* packets per event; the watch is level-triggered */
 	ECHO_PEER_BITS = 2048,	/* a stranger passes with probability (pinged addresses) / this, and must know the id besides */
 	ECHO_PACKET_MAX = 65536,
+	ECHO_SHARE = 8,		/* of the descriptor limit: the part that is ours at most */
 	ECHO_PIECES = 24,	/* ICMP header and what the core hands over */
+};
+
+/* Ancillary data of one packet: an error and its offender, hop limit, DSCP. */
+union echo_ctl {
+	struct cmsghdr align;
+	uint8_t b[256];
 };
 
 struct echo_sock {
@@ -48,6 +55,7 @@ struct flow_echo {
 	struct loop_timer timer; /* set while there are sockets; may be early */
 	struct siphash_key key;
 	struct flow_echo_stats stats;
+	int64_t share; /* descriptors that are ours at most */
 	bool warned;
 	uint8_t buf[ECHO_PACKET_MAX]; /* one packet, valid within one call */
 };
@@ -104,9 +112,9 @@ static void echo_timer(struct loop_timer *timer, int64_t now)
 	struct flow_echo *t = container_of(timer, struct flow_echo, timer);
 	struct echo_sock *s;
 
-	while ((s = echo_oldest(t)) && s->used + t->env.idle <= now)
+	while ((s = echo_oldest(t)) && s->used + t->env.tune->ping_idle <= now)
 		echo_end(s);
-	loop_timer_set(t->env.loop, &t->timer, s ? s->used + t->env.idle : TIMERQ_NEVER);
+	loop_timer_set(t->env.loop, &t->timer, s ? s->used + t->env.tune->ping_idle : TIMERQ_NEVER);
 }
 
 static bool echo_give_way(struct flow_echo *t)
@@ -154,7 +162,23 @@ static bool echo_visible(const struct flow_echo *t, const struct addr *a)
 
 /* ------------------------------------------------------------------ from the host */
 
-static void echo_reply(struct echo_sock *s, uint32_t len, const struct sockaddr_storage *ss, int64_t now)
+/* Hop limit (less one: we are a router) and DSCP of what came. */
+static void echo_fields(struct msghdr *h, struct echo *e)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		int value = 0;
+
+		memcpy(&value, CMSG_DATA(c), MIN(sizeof(value), c->cmsg_len - CMSG_LEN(0)));
+		if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) || (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT))
+			e->hop_limit = (uint8_t)(value > 1 ? value - 1 : 1);
+		else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
+			e->tos = *CMSG_DATA(c); /* one byte */
+		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)
+			e->tos = (uint8_t)value;
+	}
+}
+
+static void echo_reply(struct echo_sock *s, uint32_t len, const struct sockaddr_storage *ss, struct msghdr *h, int64_t now)
 {
 	struct flow_echo *t = s->table;
 	struct endpoint from;
@@ -167,6 +191,7 @@ static void echo_reply(struct echo_sock *s, uint32_t len, const struct sockaddr_
 		return;
 	}
 	e.far = from.addr;
+	echo_fields(h, &e);
 	echo_touch(s, now);
 	r = t->env.to_guest(t->env.arg, &e, &(struct iovec){ t->buf + ICMP_HDR_LEN, len - ICMP_HDR_LEN }, 1, len - ICMP_HDR_LEN);
 	if (!r)
@@ -223,10 +248,7 @@ static ssize_t echo_read(struct echo_sock *s, int flags, struct sockaddr_storage
 
 static bool echo_error_one(struct echo_sock *s, int64_t now)
 {
-	union {
-		struct cmsghdr align;
-		uint8_t b[256];
-	} ctl;
+	union echo_ctl ctl;
 	struct sockaddr_storage to;
 	struct msghdr h;
 	ssize_t n = echo_read(s, MSG_ERRQUEUE, &to, &ctl, sizeof(ctl), &h);
@@ -246,6 +268,7 @@ static void echo_event(struct loop_watch *w, uint32_t events, int64_t now)
 	struct echo_sock *s = container_of(w, struct echo_sock, watch);
 	struct sockaddr_storage from;
 	int err, left = ECHO_READS;
+	union echo_ctl ctl;
 	socklen_t len = sizeof(err);
 	struct msghdr h;
 	ssize_t n;
@@ -255,10 +278,10 @@ static void echo_event(struct loop_watch *w, uint32_t events, int64_t now)
 	if (events & EPOLLERR)
 		(void)getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &err, &len); /* clears it */
 	for (left = ECHO_READS; left; left--) {
-		n = echo_read(s, 0, &from, NULL, 0, &h);
+		n = echo_read(s, 0, &from, &ctl, sizeof(ctl), &h);
 		if (n < 0)
 			return;
-		echo_reply(s, (uint32_t)n, &from, now);
+		echo_reply(s, (uint32_t)n, &from, &h, now);
 	}
 }
 
@@ -275,12 +298,24 @@ static enum reason echo_refused(struct flow_echo *t, int err)
 	return R_PING_FORBIDDEN;
 }
 
+/* What the kernel is to tell of errors and replies; each a nicety that a kernel may refuse. */
+static void echo_prepare(const struct echo_sock *s, int fd)
+{
+	static const int tell4[] = { IP_RECVERR, IP_RECVTTL, IP_RECVTOS }, tell6[] = { IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS };
+	int on = 1, how = IP_PMTUDISC_DONT;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(tell4); i++)
+		(void)setsockopt(fd, s->v6 ? IPPROTO_IPV6 : IPPROTO_IP, s->v6 ? tell6[i] : tell4[i], &on, sizeof(on));
+	if (!s->v6)
+		(void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof(how));
+}
+
 static enum reason echo_open(struct flow_echo *t, const struct endpoint *guest, int64_t now, struct echo_sock **ret)
 {
 	struct echo_sock *s;
-	int on = 1, fd, err;
+	int fd, err;
 
-	if (t->stats.now >= t->env.max)
+	while (t->stats.now >= MIN(t->env.tune->ping_sockets_max, t->share))
 		echo_give_way(t);
 	fd = hostsock_open_ping(&guest->addr, t->env.origin);
 	if ((fd == -EMFILE || fd == -ENFILE) && echo_give_way(t))
@@ -298,12 +333,9 @@ static enum reason echo_open(struct flow_echo *t, const struct endpoint *guest, 
 	s->v6 = !addr_is_v4(&guest->addr);
 	s->dont_fragment = s->v6; /* the kernel's default for IPv4 is set by the first request */
 	s->watch.fn = echo_event;
-	(void)setsockopt(fd, s->v6 ? IPPROTO_IPV6 : IPPROTO_IP, s->v6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof(on));
-	on = IP_PMTUDISC_DONT;
-	if (!s->v6)
-		(void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &on, sizeof(on));
+	echo_prepare(s, fd);
 	err = loop_watch_add(t->env.loop, &s->watch, fd, EPOLLIN);
-	if (!err && !t->timer.timer.slot && !loop_timer_set(t->env.loop, &t->timer, now + t->env.idle)) {
+	if (!err && !t->timer.timer.slot && !loop_timer_set(t->env.loop, &t->timer, now + t->env.tune->ping_idle)) {
 		loop_watch_remove(t->env.loop, &s->watch);
 		err = -ENOMEM;
 	}
@@ -331,22 +363,28 @@ static void echo_set_fragment(struct echo_sock *s, bool dont)
 		s->dont_fragment = dont;
 }
 
-/* 0 or -errno. */
-static int echo_send(struct echo_sock *s, const struct addr *to, int hop_limit, const struct iovec *iov, int n)
+static size_t echo_put_int(union echo_ctl *ctl, size_t at, int level, int type, int value)
 {
-	union {
-		struct cmsghdr c;
-		uint8_t b[CMSG_SPACE(sizeof(int))];
-	} ctl = { 0 };
+	struct cmsghdr *c = (struct cmsghdr *)(ctl->b + at);
+
+	c->cmsg_len = CMSG_LEN(sizeof(value));
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	memcpy(CMSG_DATA(c), &value, sizeof(value));
+	return at + CMSG_SPACE(sizeof(value));
+}
+
+/* 0 or -errno. */
+static int echo_send(struct echo_sock *s, const struct addr *to, const struct echo *e, const struct iovec *iov, int n)
+{
+	int level = s->v6 ? IPPROTO_IPV6 : IPPROTO_IP;
 	struct sockaddr_storage ss;
-	struct msghdr h = { .msg_name = &ss, .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n, .msg_control = &ctl,
-			    .msg_controllen = sizeof(ctl) };
+	union echo_ctl ctl = { 0 };
+	struct msghdr h = { .msg_name = &ss, .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n, .msg_control = &ctl };
 
 	h.msg_namelen = hostsock_sockaddr(&(struct endpoint){ .addr = *to }, &ss);
-	ctl.c.cmsg_len = CMSG_LEN(sizeof(int));
-	ctl.c.cmsg_level = s->v6 ? IPPROTO_IPV6 : IPPROTO_IP;
-	ctl.c.cmsg_type = s->v6 ? IPV6_HOPLIMIT : IP_TTL;
-	memcpy(CMSG_DATA(&ctl.c), &hop_limit, sizeof(hop_limit));
+	h.msg_controllen = echo_put_int(&ctl, 0, level, s->v6 ? IPV6_HOPLIMIT : IP_TTL, e->hop_limit - 1);
+	h.msg_controllen = echo_put_int(&ctl, h.msg_controllen, level, s->v6 ? IPV6_TCLASS : IP_TOS, e->tos);
 	for (int tries = 2; tries; tries--) {
 		if (sendmsg(s->watch.fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 			return 0;
@@ -379,7 +417,7 @@ enum reason flow_echo_send(struct flow_echo *t, const struct echo *e, const stru
 	echo_touch(s, now);
 	echo_peer_add(s, &to);
 	echo_set_fragment(s, e->dont_fragment);
-	err = echo_send(s, &to, e->hop_limit - 1, iov, n + 1);
+	err = echo_send(s, &to, e, iov, n + 1);
 	if (err == -EMSGSIZE) {
 		s->too_big = *e; /* the error queue says how big it may be */
 		return R_ACCEPTED;
@@ -399,8 +437,9 @@ struct flow_echo *flow_echo_new(const struct flow_echo_env *env)
 	if (!t)
 		return NULL;
 	t->env = *env;
-	t->env.max = env->max ? env->max : FLOW_ECHO_MAX;
-	t->env.idle = env->idle ? env->idle : FLOW_ECHO_IDLE;
+	if (!env->tune)
+		t->env.tune = &gateway_tunable_defaults;
+	t->share = hostsock_share(ECHO_SHARE);
 	t->timer.fn = echo_timer;
 	list_init(&t->lru);
 	if (htab_init(&t->socks) && getrandom(&t->key, sizeof(t->key), 0) == sizeof(t->key))

@@ -90,7 +90,7 @@ enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, s
 	f->watch.fn = tcp_event;
 	f->dial_timer.fn = tcp_dial_deadline;
 	err = loop_watch_add(env->pool->loop, &f->watch, fd, (uint32_t)HOST_TCP_EVENTS);
-	if (err || !loop_timer_set(env->pool->loop, &f->dial_timer, loop_now() + env->dial_timeout)) {
+	if (err || !loop_timer_set(env->pool->loop, &f->dial_timer, loop_now(env->pool->loop) + env->dial_timeout)) {
 		loop_watch_remove(env->pool->loop, &f->watch);
 		close(fd);
 		g_free(f);

@@ -35,8 +35,8 @@ void host_udp_err_prepare(struct host_udp *s)
 static bool err_icmp4(uint8_t type, uint8_t code, enum icmp_unreach *ret)
 {
 	if (type == ERR_ICMP4_TIME) {
-		*ret = ICMP_UNREACH_HOPS;
-		return code == 0;
+		*ret = code ? ICMP_UNREACH_LATE : ICMP_UNREACH_HOPS;
+		return true;
 	}
 	if (type != ERR_ICMP4_UNREACH)
 		return false;
@@ -78,8 +78,8 @@ static bool err_icmp6(uint8_t type, uint8_t code, enum icmp_unreach *ret)
 		*ret = ICMP_UNREACH_SIZE;
 		return true;
 	case ERR_ICMP6_TIME:
-		*ret = ICMP_UNREACH_HOPS;
-		return code == 0;
+		*ret = code ? ICMP_UNREACH_LATE : ICMP_UNREACH_HOPS;
+		return true;
 	default:
 		return false;
 	}

@@ -1,8 +1,8 @@
 /* hostsock.c - addresses and host sockets.
  *
- * What it is: the conversion between struct endpoint and sockaddrs, and where the data path calls socket().
+ * What it is: where the data path calls socket().
  * What it is not: a dialer; nothing connects here.
- * System calls: socket setsockopt bind close.
+ * System calls: socket setsockopt bind close getrlimit.
  * Below: slirp/base.  Above: see hostsock.h.
  */
 #include "gateway/hostsock.h"
@@ -10,44 +10,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
-
-socklen_t hostsock_sockaddr(const struct endpoint *e, struct sockaddr_storage *ret)
-{
-	struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)ret;
-	struct sockaddr_in *sin = (struct sockaddr_in *)ret;
-
-	memset(ret, 0, sizeof(*ret));
-	if (addr_is_v4(&e->addr)) {
-		sin->sin_family = AF_INET;
-		sin->sin_port = htons(e->port);
-		memcpy(&sin->sin_addr, addr_v4_bytes(&e->addr), sizeof(sin->sin_addr));
-		return sizeof(*sin);
-	}
-	sin6->sin6_family = AF_INET6;
-	sin6->sin6_port = htons(e->port);
-	memcpy(&sin6->sin6_addr, e->addr.b, sizeof(sin6->sin6_addr));
-	return sizeof(*sin6);
-}
-
-bool hostsock_endpoint(const struct sockaddr_storage *ss, struct endpoint *ret)
-{
-	const struct sockaddr_in6 *sin6 = (const struct sockaddr_in6 *)ss;
-	const struct sockaddr_in *sin = (const struct sockaddr_in *)ss;
-
-	switch (ss->ss_family) {
-	case AF_INET:
-		ret->addr = addr_from_v4((const uint8_t *)&sin->sin_addr);
-		ret->port = ntohs(sin->sin_port);
-		return true;
-	case AF_INET6:
-		ret->addr = addr_from_v6((const uint8_t *)&sin6->sin6_addr);
-		ret->port = ntohs(sin6->sin6_port);
-		return true;
-	default:
-		return false;
-	}
-}
 
 /* 0 or -errno. */
 static int hostsock_place(int fd, const struct addr *to, const struct hostsock_origin *origin)
@@ -87,6 +51,15 @@ static int hostsock_make(const struct addr *to, int type, int protocol, const st
 int hostsock_open(const struct addr *to, int type, const struct hostsock_origin *origin)
 {
 	return hostsock_make(to, type, 0, origin);
+}
+
+int64_t hostsock_share(int part)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur / (rlim_t)part > INT32_MAX)
+		return INT32_MAX;
+	return rl.rlim_cur < (rlim_t)part ? 1 : (int64_t)rl.rlim_cur / part;
 }
 
 int hostsock_open_ping(const struct addr *to, const struct hostsock_origin *origin)

@@ -1,4 +1,4 @@
-/* hostsock.h - the only place where addresses become sockaddrs and back, and where host sockets are made.
+/* hostsock.h - where host sockets are made; their names are made by slirp/base/sockname.h.
  *
  * Below: slirp/base.  Above: dial.c, dns_relay.c, host_udp.c, flow_echo.c, tests.
  */
@@ -6,15 +6,21 @@
 #define GATEWAY_HOSTSOCK_H
 
 #include "slirp/base/addr.h"
+#include "slirp/base/sockname.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* IPv4 endpoints become AF_INET, all others AF_INET6.  Returns the length for connect() and friends. */
-socklen_t hostsock_sockaddr(const struct endpoint *e, struct sockaddr_storage *ret);
-/* False: neither AF_INET nor AF_INET6. */
-bool hostsock_endpoint(const struct sockaddr_storage *ss, struct endpoint *ret);
+static inline socklen_t hostsock_sockaddr(const struct endpoint *e, struct sockaddr_storage *ret)
+{
+	return sockname_put(e, ret);
+}
+
+static inline bool hostsock_endpoint(const struct sockaddr_storage *ss, struct endpoint *ret)
+{
+	return sockname_get(ss, ret);
+}
 
 /* Where outgoing sockets stand; zeroed: the kernel chooses. */
 struct hostsock_origin {
@@ -27,5 +33,8 @@ struct hostsock_origin {
 int hostsock_open(const struct addr *to, int type, const struct hostsock_origin *origin);
 /* The same for a ping socket, icmp(7); -EACCES: net.ipv4.ping_group_range leaves this user out. */
 int hostsock_open_ping(const struct addr *to, const struct hostsock_origin *origin);
+
+/* That part of this process's descriptor limit, at least 1; INT32_MAX: there is no limit. */
+int64_t hostsock_share(int part);
 
 #endif

@@ -1,4 +1,4 @@
-/* loop.c - the turn, and the GSource that hosts it.
+/* loop.c - the turn, and what hosts it: a GSource or an application.
  *
  * What it is: loop_turn(), the numbered list by which everything in a gateway happens, and its plumbing.
  * What it is not: an owner of descriptors, flows or frames.
@@ -8,7 +8,8 @@
  * GLib writes to its own wake-up descriptor whenever it dispatches a source that must not recurse, and may do so when a
  * ready time changes: up to three system calls per turn.  So the source may recurse (and guards itself), and tells its
  * deadline by prepare() and check().
- * System calls: epoll_create1 epoll_ctl epoll_wait close.
+ * An application's loop has an eventfd in its set, edge-triggered and never read: the bell that ends a poll() that began too early.
+ * System calls: epoll_create1 epoll_ctl epoll_wait eventfd2 write close.
  * Below: slirp/stack.h, link.h, slirp/base.  Above: see loop.h.
  */
 #include "gateway/loop.h"
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 enum {
@@ -35,10 +37,16 @@ struct loop_source {
 };
 
 struct loop {
-	GMainContext *ctx;
+	GMainContext *ctx; /* NULL: an application drives the loop */
 	GSource *source;
 	gpointer tag; /* of epfd in source */
 	int epfd;
+	struct loop_clock clock;
+
+	int bell_fd;  /* -1: none */
+	int64_t told; /* the application sleeps until then; -1: it does not sleep */
+	void (*bell)(void *arg);
+	void *bell_arg;
 
 	struct link *link; /* NULL: none, or it has failed */
 	struct stack *st;
@@ -67,9 +75,9 @@ struct loop {
 	int n_foreign;
 };
 
-int64_t loop_now(void)
+int64_t loop_now(const struct loop *l)
 {
-	return g_get_monotonic_time();
+	return l && l->clock.now ? l->clock.now(l->clock.arg) : g_get_monotonic_time();
 }
 
 uint64_t loop_turns(const struct loop *l)
@@ -89,6 +97,8 @@ static bool loop_fetch(struct loop *l, int ms)
 			l->link_ready = true;
 		else if (l->batch[i].data.ptr == &l->foreign_fd)
 			l->foreign_ready = true;
+		else if (l->batch[i].data.ptr == &l->bell_fd)
+			continue;
 		else
 			l->batch[l->n_batch++] = l->batch[i];
 	}
@@ -171,7 +181,7 @@ static int64_t loop_next(const struct loop *l, bool left)
 /* The turn; its epoll batch, at most LOOP_EVENTS, is fetched: `left` says whether there may be more.  True: the next one is due at once. */
 static bool loop_turn(struct loop *l, bool left)
 {
-	int64_t now = loop_now();		/* 1 now; 2 epoll batch: loop_fetch() */
+	int64_t now = loop_now(l);		/* 1 now; 2 epoll batch: loop_fetch() */
 	bool link_rx = l->link && l->link_ready;
 
 	l->turns++;
@@ -262,14 +272,14 @@ static bool loop_foreign_sync(struct loop *l)
 
 static bool loop_has_work(const struct loop *l)
 {
-	return l->n_batch || l->link_ready || l->wake <= loop_now();
+	return l->n_batch || l->link_ready || l->wake <= loop_now(l);
 }
 
 /* After a turn: is there another one to make before GLib gets its say?  A lingering loop waits for it in epoll_wait() alone, while
  * traffic flows and no other source is ready: GLib's poll() in front of it costs a system call more per turn.  *left as loop_fetch() says. */
 static bool loop_again(struct loop *l, bool due, bool lingers, bool *left)
 {
-	int wait = due || l->wake - loop_now() < LOOP_LINGER_MS * 1000 ? 0 : LOOP_LINGER_MS;
+	int wait = due || l->wake - loop_now(l) < LOOP_LINGER_MS * 1000 ? 0 : LOOP_LINGER_MS;
 
 	if (l->gone_err || l->foreign_ready || (!due && !lingers))
 		return false;
@@ -280,7 +290,7 @@ static bool loop_again(struct loop *l, bool due, bool lingers, bool *left)
 static gboolean loop_source_dispatch(GSource *source, GSourceFunc fn, gpointer data)
 {
 	struct loop *l = ((struct loop_source *)source)->loop;
-	int64_t start = loop_now(), most;
+	int64_t start = loop_now(l), most;
 	bool left, due, lingers;
 	int turns = 0;
 
@@ -296,19 +306,65 @@ static gboolean loop_source_dispatch(GSource *source, GSourceFunc fn, gpointer d
 		return G_SOURCE_CONTINUE;
 	do
 		due = loop_turn(l, left);
-	while (loop_now() - start < most && (lingers || ++turns < LOOP_STREAK) && loop_again(l, due, lingers, &left));
+	while (loop_now(l) - start < most && (lingers || ++turns < LOOP_STREAK) && loop_again(l, due, lingers, &left));
 	if (l->gone_err)
 		loop_link_gone(l);
 	return G_SOURCE_CONTINUE;
 }
 
-struct loop *loop_new(GMainContext *ctx, GError **err)
+/* ------------------------------------------------------------------ an application's loop */
+
+/* From outside a turn: the next one comes no later than `at`. */
+static void loop_bring_forward(struct loop *l, int64_t at)
 {
-	static const GSourceFuncs funcs = {
-		.prepare = loop_source_prepare,
-		.check = loop_source_check,
-		.dispatch = loop_source_dispatch,
-	};
+	static const uint64_t one = 1;
+
+	if (at >= l->wake)
+		return;
+	l->wake = at;
+	if (at >= l->told) /* -1, too: nobody sleeps */
+		return;
+	l->told = at;
+	if (write(l->bell_fd, &one, sizeof(one)) < 0) /* cannot be: nobody writes 2^64 times */
+		l->told = -1;
+	if (l->bell)
+		l->bell(l->bell_arg);
+}
+
+int loop_fd(const struct loop *l)
+{
+	return l->epfd;
+}
+
+int64_t loop_due(struct loop *l)
+{
+	if (l->in_turn)
+		return 0;
+	l->told = l->wake;
+	return l->wake <= loop_now(l) ? 0 : l->wake;
+}
+
+void loop_run(struct loop *l)
+{
+	int64_t start = loop_now(l);
+	bool left, due;
+	int turns = 0;
+
+	if (l->in_turn)
+		return;
+	l->told = -1;
+	do {
+		left = loop_fetch(l, 0);
+		due = loop_turn(l, left);
+	} while (due && !l->gone_err && ++turns < LOOP_STREAK && loop_now(l) - start < LOOP_STREAK_US);
+	if (l->gone_err)
+		loop_link_gone(l);
+}
+
+/* ------------------------------------------------------------------ life */
+
+static struct loop *loop_make(GError **err)
+{
 	int epfd = epoll_create1(EPOLL_CLOEXEC);
 	struct loop *l;
 
@@ -319,19 +375,54 @@ struct loop *loop_new(GMainContext *ctx, GError **err)
 		return NULL;
 	}
 	l = g_new0(struct loop, 1);
-	l->ctx = g_main_context_ref(ctx);
 	l->epfd = epfd;
 	l->wake = TIMERQ_NEVER;
 	l->foreign_fd = -1;
+	l->bell_fd = -1;
+	l->told = -1;
 	timerq_init(&l->timers);
 	list_init(&l->reap);
+	return l;
+}
+
+struct loop *loop_new(GMainContext *ctx, GError **err)
+{
+	static const GSourceFuncs funcs = {
+		.prepare = loop_source_prepare,
+		.check = loop_source_check,
+		.dispatch = loop_source_dispatch,
+	};
+	struct loop *l = loop_make(err);
+
+	if (!l)
+		return NULL;
+	l->ctx = g_main_context_ref(ctx);
 	l->source = g_source_new((GSourceFuncs *)&funcs, sizeof(struct loop_source));
 	((struct loop_source *)l->source)->loop = l;
 	g_source_set_name(l->source, "gateway");
 	g_source_set_can_recurse(l->source, TRUE);
-	l->tag = g_source_add_unix_fd(l->source, epfd, G_IO_IN);
+	l->tag = g_source_add_unix_fd(l->source, l->epfd, G_IO_IN);
 	g_source_attach(l->source, ctx);
 	return l;
+}
+
+struct loop *loop_new_driven(const struct loop_clock *clock, void (*bell)(void *arg), void *arg, GError **err)
+{
+	struct loop *l = loop_make(err);
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+
+	if (!l)
+		return NULL;
+	l->clock = *clock;
+	l->bell = bell;
+	l->bell_arg = arg;
+	l->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	e.data.ptr = &l->bell_fd;
+	if (l->bell_fd >= 0 && !epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->bell_fd, &e))
+		return l;
+	g_set_error(err, G_FILE_ERROR, g_file_error_from_errno(errno), "eventfd: %s", g_strerror(errno));
+	loop_free(l);
+	return NULL;
 }
 
 void loop_free(struct loop *l)
@@ -339,13 +430,17 @@ void loop_free(struct loop *l)
 	if (!l)
 		return;
 	loop_reap(l);
-	g_source_destroy(l->source);
-	g_source_unref(l->source);
+	if (l->source) {
+		g_source_destroy(l->source);
+		g_source_unref(l->source);
+		g_main_context_unref(l->ctx);
+	}
 	timerq_clear(&l->timers);
 	if (l->foreign_fd >= 0)
 		close(l->foreign_fd);
+	if (l->bell_fd >= 0)
+		close(l->bell_fd);
 	close(l->epfd);
-	g_main_context_unref(l->ctx);
 	g_free(l);
 }
 
@@ -357,7 +452,7 @@ void loop_drive(struct loop *l, struct link *link, struct stack *st, void (*on_g
 	l->st = st;
 	l->on_gone = on_gone;
 	l->arg = arg;
-	if (epoll_ctl(l->epfd, EPOLL_CTL_ADD, link->fd, &e) < 0)
+	if (link->fd >= 0 && epoll_ctl(l->epfd, EPOLL_CTL_ADD, link->fd, &e) < 0)
 		l->gone_err = errno;
 	loop_kick(l);
 }
@@ -422,7 +517,7 @@ bool loop_timer_set(struct loop *l, struct loop_timer *t, int64_t at)
 	if (!timerq_set(&l->timers, &t->timer, at))
 		return false;
 	if (!l->in_turn) /* else its end will see to it */
-		l->wake = MIN(l->wake, at);
+		loop_bring_forward(l, at);
 	return true;
 }
 
@@ -437,5 +532,20 @@ void loop_reap_later(struct loop *l, struct loop_reap *r, void (*fn)(struct loop
 
 void loop_kick(struct loop *l)
 {
-	l->wake = 0; /* seen by loop_source_prepare() */
+	if (l->in_turn)
+		l->wake = 0;
+	else
+		loop_bring_forward(l, 0); /* seen by loop_source_prepare() */
+}
+
+void loop_link_ready(struct loop *l)
+{
+	l->link_ready = l->link != NULL;
+	if (!l->in_turn)
+		loop_bring_forward(l, 0);
+}
+
+bool loop_in_turn(const struct loop *l)
+{
+	return l->in_turn;
 }

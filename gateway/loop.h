@@ -1,7 +1,8 @@
-/* loop.h - the turn: one epoll set, one timer queue, one GSource.
+/* loop.h - the turn: one epoll set, one timer queue, one clock.
  *
- * What it is: where events become calls.  The epoll descriptor is registered once as a GSource in the gateway's own GMainContext; all
- * data-path descriptors stand in it, edge-triggered or not as their owner asks, and never change their mask.
+ * What it is: where events become calls.  All data-path descriptors stand in one epoll set, edge-triggered or not as their owner asks, and
+ * never change their mask.  Two hosts: a GLib main context, in which the set is one GSource (loop_new), or an application with a poll()
+ * and a clock of its own, for which the set is one descriptor (loop_new_driven).
  * What it is not: a thread, a place for blocking work, an owner of watches.
  * Rules: a watch or timer callback may remove any watch or timer, also its own; events already fetched for a removed watch are
  * skipped; memory that holds a watch is freed only by the reaper at the end of the turn (loop_reap_later).
@@ -40,11 +41,31 @@ struct loop_reap {
 	void (*fn)(struct loop_reap *r);
 };
 
-struct loop *loop_new(GMainContext *ctx, GError **err); /* takes a reference on ctx */
+/* Whose time it is. */
+struct loop_clock {
+	int64_t (*now)(void *arg); /* microseconds, never backwards; NULL: CLOCK_MONOTONIC */
+	void *arg;
+};
+
+struct loop *loop_new(GMainContext *ctx, GError **err); /* takes a reference on ctx; CLOCK_MONOTONIC */
+
+/* A loop that the application drives:
+ *
+ *	loop_due()  -->  poll() on loop_fd() until then, at most  -->  loop_run()
+ *
+ * Between loop_due() and loop_run() the application may be asleep, perhaps in another thread that has handed us the one lock there is: whatever
+ * brings the next turn forward then makes loop_fd() readable and calls bell (NULL: none). */
+struct loop *loop_new_driven(const struct loop_clock *clock, void (*bell)(void *arg), void *arg, GError **err);
+int loop_fd(const struct loop *l);
+/* When loop_run() must be called if the descriptor stays silent: on the loop's clock; 0: now; TIMERQ_NEVER: never. */
+int64_t loop_due(struct loop *l);
+/* Runs turns until none is due, a bounded number and time.  From inside a turn: does nothing. */
+void loop_run(struct loop *l);
+
 /* Runs the reaper first; NULL is a no-op.  Not from a callback of a watch, timer or reaper; from on_gone it is legal. */
 void loop_free(struct loop *l);
 
-/* What a turn drives, besides watches and timers; once.  on_gone: rx() returned -err (so err is a positive errno), or the
+/* What a turn drives, besides watches and timers; once.  A link without descriptor (-1) speaks up by loop_link_ready().  on_gone: rx() returned -err (so err is a positive errno), or the
  * link's descriptor cannot be watched; called once, after the turn, and from then on neither link nor st is touched. */
 void loop_drive(struct loop *l, struct link *link, struct stack *st, void (*on_gone)(void *arg, int err), void *arg);
 
@@ -73,7 +94,11 @@ void loop_reap_later(struct loop *l, struct loop_reap *r, void (*fn)(struct loop
 /* Something was done from outside a turn (a connection dropped, a datagram queued): run a turn soon.  Callable from the loop's thread. */
 void loop_kick(struct loop *l);
 
-int64_t loop_now(void); /* CLOCK_MONOTONIC, microseconds */
+/* rx() of the link has work, which its descriptor does not say. */
+void loop_link_ready(struct loop *l);
+bool loop_in_turn(const struct loop *l);
+
+int64_t loop_now(const struct loop *l); /* microseconds on the loop's clock; NULL: CLOCK_MONOTONIC */
 uint64_t loop_turns(const struct loop *l);
 
 #endif

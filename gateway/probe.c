@@ -5,7 +5,7 @@
  */
 #include "gateway/probe.h"
 
-#include "gateway/hostinfo.h"
+#include "gateway/resolv.h"
 #include "gateway/link_tap.h"
 
 #include <errno.h>
@@ -163,7 +163,7 @@ static void probe_offload(struct probe_result *ret)
 static void probe_resolv(struct probe_result *ret)
 {
 	struct addr servers[8];
-	int n = hostinfo_resolv("/etc/resolv.conf", servers, G_N_ELEMENTS(servers));
+	int n = resolv_servers("/etc/resolv.conf", servers, G_N_ELEMENTS(servers));
 
 	ret->ok = n > 0;
 	if (n < 0)

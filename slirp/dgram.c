@@ -14,14 +14,14 @@ enum {
 /* ---- from the guest */
 
 /* What the guest is told of a refused datagram. */
-static void dgram_tell(struct stack *st, const struct tuple *t, enum reason why)
+static void dgram_tell(struct stack *st, const struct tuple *t, enum reason why, int64_t now)
 {
 	enum icmp_unreach code;
 
 	if (why == R_UDP_NO_SERVICE || why == R_DIAL_REFUSED)
-		stack_dgram_error(st, t, ICMP_UNREACH_PORT, 0, &t->far.addr);
+		stack_dgram_error(st, t, ICMP_UNREACH_PORT, 0, &t->far.addr, now);
 	else if (ip_out_unreach_code(why, &code))
-		stack_dgram_error(st, t, code, 0, NULL);
+		stack_dgram_error(st, t, code, 0, NULL, now);
 }
 
 enum reason dgram_in(struct stack *st, const struct tuple *t, const struct dgram_meta *m, const struct payload *l4, int64_t now)
@@ -42,13 +42,13 @@ enum reason dgram_in(struct stack *st, const struct tuple *t, const struct dgram
 	else
 		r = st->host->dgram(st->host, t, m, iov, n, len, now);
 	if (r)
-		dgram_tell(st, t, r);
+		dgram_tell(st, t, r, now);
 	return r;
 }
 
-void stack_dgram_error(struct stack *st, const struct tuple *t, enum icmp_unreach why, uint32_t mtu, const struct addr *from)
+void stack_dgram_error(struct stack *st, const struct tuple *t, enum icmp_unreach why, uint32_t mtu, const struct addr *from, int64_t now)
 {
-	ip_out_dgram_error(st, &(struct ip_out_error){ .why = why, .mtu = mtu, .from = from }, t);
+	ip_out_dgram_error(st, &(struct ip_out_error){ .why = why, .mtu = mtu, .from = from, .now = now }, t);
 }
 
 /* ---- to the guest */
@@ -95,11 +95,13 @@ static enum reason dgram_large(struct stack *st, const struct tuple *t, uint8_t 
 				 .hop_limit = IP_HOP_LIMIT, .tos = tos, .payload_len = UDP_HDR_LEN + udp.len };
 		struct iovec iov[PAYLOAD_PIECES];
 		int n = payload_pieces(data, at, udp.len, iov, PAYLOAD_PIECES);
+		uint8_t head[UDP_HDR_LEN];
 
+		l4_wire_udp_put(head, &udp);
 		if (n < 0)
 			r = R_L4_LENGTH;
 		else if (ip_wire_hdr_len(ip.v6) + ip.payload_len > st->cfg.link.mtu)
-			r = ip_out_fragments(st, &ip, &udp, iov, n);
+			r = ip_out_fragments(st, &ip, head, iov, n);
 		else
 			dgram_frame(st, t, tos, &(struct ip_out_source){ iov, 0 }, udp.len, 0, &r);
 	}

@@ -9,12 +9,12 @@
 /* ---- from the guest */
 
 /* What the guest is told of a refused request. */
-static void echo_tell(struct stack *st, const struct echo *e, enum reason why)
+static void echo_tell(struct stack *st, const struct echo *e, enum reason why, int64_t now)
 {
 	enum icmp_unreach code;
 
 	if (ip_out_unreach_code(why, &code))
-		stack_echo_error(st, e, code, 0, NULL);
+		stack_echo_error(st, e, code, 0, NULL, now);
 }
 
 /* Is this address the gateway itself? */
@@ -25,10 +25,10 @@ static bool echo_is_ours(const struct stack *st, const struct addr *a)
 	return stack_is_ours(st, a) || (st->cfg.v6 && addr_eq(a, &ll));
 }
 
-enum reason echo_in(struct stack *st, const struct ip *ip, const struct payload *msg, int64_t now)
+enum reason echo_in(struct stack *st, const struct ip *ip, const struct payload *msg, bool reassembled, int64_t now)
 {
 	struct echo e = { .guest = ip->src, .far = ip->dst, .id = bytes_get16(msg->head + 4), .seq = bytes_get16(msg->head + 6),
-			  .hop_limit = ip->hop_limit, .dont_fragment = ip->dont_fragment };
+			  .hop_limit = ip->hop_limit, .tos = ip->tos, .dont_fragment = ip->dont_fragment && !reassembled };
 	uint32_t len = msg->len - ICMP_HDR_LEN;
 	struct iovec iov[PAYLOAD_PIECES];
 	int n = payload_pieces(msg, ICMP_HDR_LEN, len, iov, PAYLOAD_PIECES);
@@ -39,14 +39,15 @@ enum reason echo_in(struct stack *st, const struct ip *ip, const struct payload 
 	if (!(ip->v6 ? st->cfg.v6 : st->cfg.v4))
 		return R_FAMILY_OFF;
 	if (echo_is_ours(st, &ip->dst) && !addr_is_unspecified(&ip->src)) {
-		r = stack_echo(st, &e, iov, n, len);
+		e.hop_limit = 0;
+		r = stack_echo(st, &e, iov, n, len); /* with its DSCP: RFC 1122 3.2.2.6 leaves it open, and ping shows what came */
 		return r == R_LINK_FULL ? R_ACCEPTED : r; /* that was counted */
 	}
 	if (ip->v6 && !stack_is_guest6(st, &ip->src))
 		return R_SPOOFED_ADDR; /* link-local sources reach the link and no further */
 	r = ip->hop_limit <= 1 ? R_HOP_LIMIT : st->host->echo(st->host, &e, iov, n, len, now);
 	if (r)
-		echo_tell(st, &e, r);
+		echo_tell(st, &e, r, now);
 	return r;
 }
 
@@ -62,29 +63,23 @@ static void echo_put(uint8_t *p, uint8_t type, const struct echo *e)
 	bytes_put16(p + 6, e->seq);
 }
 
-enum reason stack_echo(struct stack *st, const struct echo *e, const struct iovec *data, int n, uint32_t len)
+/* One frame. */
+static enum reason echo_frame(struct stack *st, struct ip *ip, const uint8_t *l4, const struct iovec *data, int n, uint32_t len)
 {
-	bool v6 = !addr_is_v4(&e->guest);
-	uint32_t ip_len = ip_wire_hdr_len(v6), head_len = ETH_HDR_LEN + ip_len + ICMP_HDR_LEN;
-	struct frame_meta meta = { .l3_off = ETH_HDR_LEN, .head_len = (uint16_t)head_len, .v6 = v6 };
-	struct ip ip = { .v6 = v6, .src = e->far, .dst = e->guest, .proto = v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP,
-			 .hop_limit = IP_HOP_LIMIT, .payload_len = ICMP_HDR_LEN + len };
+	uint32_t ip_len = ip_wire_hdr_len(ip->v6), head_len = ETH_HDR_LEN + ip_len + ICMP_HDR_LEN;
+	struct frame_meta meta = { .l3_off = ETH_HDR_LEN, .head_len = (uint16_t)head_len, .v6 = ip->v6 };
 	struct tx_slot slot;
 	uint16_t csum;
 	uint8_t *p;
 
-	if (!(v6 ? st->cfg.v6 : st->cfg.v4))
-		return R_FAMILY_OFF;
-	if (ip_len + ip.payload_len > st->cfg.link.mtu)
-		return R_L4_LENGTH;
 	if (!ip_out_slot(st, &slot, head_len, len, 0))
 		return R_LINK_FULL;
 	if (slot.room < len)
 		return reason_count(st->drops, R_LINK_FULL);
-	ip_out_head(st, slot.head, &ip);
+	ip_out_head(st, slot.head, ip);
 	p = slot.head + ETH_HDR_LEN + ip_len;
-	echo_put(p, v6 ? ICMP6_ECHO_REPLY : ICMP4_ECHO_REPLY, e);
-	csum = csum_wire_final((v6 ? csum_wire_pseudo(&ip.src, &ip.dst, ip.proto, ip.payload_len) : 0) +
+	memcpy(p, l4, ICMP_HDR_LEN);
+	csum = csum_wire_final((ip->v6 ? csum_wire_pseudo(&ip->src, &ip->dst, ip->proto, ip->payload_len) : 0) +
 			       csum_wire_add(p, ICMP_HDR_LEN) + csum_wire_iov(data, n));
 	memcpy(p + 2, &csum, sizeof(csum));
 	ip_out_fill(&slot, &(struct ip_out_source){ data, 0 }, len);
@@ -92,10 +87,25 @@ enum reason stack_echo(struct stack *st, const struct echo *e, const struct iove
 	return R_ACCEPTED;
 }
 
-void stack_echo_error(struct stack *st, const struct echo *e, enum icmp_unreach why, uint32_t mtu, const struct addr *from)
+enum reason stack_echo(struct stack *st, const struct echo *e, const struct iovec *data, int n, uint32_t len)
+{
+	bool v6 = !addr_is_v4(&e->guest);
+	struct ip ip = { .v6 = v6, .src = e->far, .dst = e->guest, .proto = v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, .tos = e->tos,
+			 .hop_limit = e->hop_limit ? e->hop_limit : IP_HOP_LIMIT, .payload_len = ICMP_HDR_LEN + len };
+	uint8_t l4[ICMP_HDR_LEN];
+
+	if (!(v6 ? st->cfg.v6 : st->cfg.v4))
+		return R_FAMILY_OFF;
+	echo_put(l4, v6 ? ICMP6_ECHO_REPLY : ICMP4_ECHO_REPLY, e);
+	if (ip_wire_hdr_len(v6) + ip.payload_len > st->cfg.link.mtu)
+		return ip_out_fragments(st, &ip, l4, data, n);
+	return echo_frame(st, &ip, l4, data, n, len);
+}
+
+void stack_echo_error(struct stack *st, const struct echo *e, enum icmp_unreach why, uint32_t mtu, const struct addr *from, int64_t now)
 {
 	uint8_t quoted[ICMP_HDR_LEN];
 
 	echo_put(quoted, addr_is_v4(&e->guest) ? ICMP4_ECHO_REQUEST : ICMP6_ECHO_REQUEST, e);
-	ip_out_echo_error(st, &(struct ip_out_error){ .why = why, .mtu = mtu, .from = from }, &e->guest, &e->far, quoted);
+	ip_out_echo_error(st, &(struct ip_out_error){ .why = why, .mtu = mtu, .from = from, .now = now }, &e->guest, &e->far, quoted);
 }

@@ -14,7 +14,8 @@
 #include "slirp/stack.h"
 #include "slirp/wire/ip_wire.h"
 
-/* msg: an echo request from its ICMP header on, of which head_len covers at least ICMP_HDR_LEN; checksum verified. */
-enum reason echo_in(struct stack *st, const struct ip *ip, const struct payload *msg, int64_t now);
+/* msg: an echo request from its ICMP header on, of which head_len covers at least ICMP_HDR_LEN; checksum verified.  reassembled: from
+ * fragments, so DF says nothing. */
+enum reason echo_in(struct stack *st, const struct ip *ip, const struct payload *msg, bool reassembled, int64_t now);
 
 #endif

@@ -347,11 +347,29 @@ void ip_frag_flushed(struct ip_frag *t)
 		g_free(container_of(n, struct frag_done, node));
 }
 
-void ip_frag_expire(struct ip_frag *t, int64_t now)
+/* RFC 792 and 8200 4.5: an error is told only if the first fragment came, which names the program it is for. */
+static bool frag_late(const struct frag_set *s, struct ip_frag_late *ret)
 {
-	for (int i = 0; i < 2; i++)
-		while (!list_empty(&t->order[i]) && frag_end(t, frag_at(t->order[i].next)) <= now)
+	const struct frag_piece *first = container_of(s->pieces.next, struct frag_piece, node);
+
+	if (list_empty(&s->pieces) || first->off || first->len < sizeof(ret->l4))
+		return false;
+	ret->ip = s->ip;
+	ret->ip.payload_len = first->len;
+	memcpy(ret->l4, first->data, sizeof(ret->l4));
+	return true;
+}
+
+bool ip_frag_expire(struct ip_frag *t, int64_t now, struct ip_frag_late *ret)
+{
+	bool tell = false;
+
+	for (int i = 0; i < 2 && !tell; i++)
+		while (!tell && !list_empty(&t->order[i]) && frag_end(t, frag_at(t->order[i].next)) <= now) {
+			tell = frag_late(frag_at(t->order[i].next), ret);
 			frag_give_up(t, frag_at(t->order[i].next), R_FRAG_TIMEOUT);
+		}
+	return tell;
 }
 
 int64_t ip_frag_deadline(const struct ip_frag *t)

@@ -39,7 +39,15 @@ void ip_frag_clear(struct ip_frag *t); /* harmless on a zeroed struct */
 enum reason ip_frag_add(struct ip_frag *t, const struct ip *ip, const struct payload *data, int64_t now, struct frame *ret);
 
 void ip_frag_flushed(struct ip_frag *t);		/* the turn is over: frees whole packets */
-void ip_frag_expire(struct ip_frag *t, int64_t now);	/* gives up what is too old */
 int64_t ip_frag_deadline(const struct ip_frag *t);	/* of the oldest set; TIMERQ_NEVER: there is none */
+
+/* A packet that was given up, though its first fragment had come. */
+struct ip_frag_late {
+	struct ip ip; /* of that fragment */
+	uint8_t l4[8]; /* its first bytes */
+};
+
+/* Gives up what is too old.  True: *ret is one of them that its sender is to be told about, and there may be more: call again. */
+bool ip_frag_expire(struct ip_frag *t, int64_t now, struct ip_frag_late *ret);
 
 #endif

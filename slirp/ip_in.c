@@ -109,7 +109,7 @@ static enum reason in_udp(struct stack *st, const struct frame *f, const struct 
 	return dgram_in(st, &t, &m, l4, now);
 }
 
-static enum reason in_icmp(struct stack *st, const struct frame *f, const struct ip *ip, const struct payload *l4, int64_t now)
+static enum reason in_icmp(struct stack *st, const struct frame *f, const struct ip *ip, const struct payload *l4, bool group, int64_t now)
 {
 	uint8_t type;
 
@@ -121,9 +121,9 @@ static enum reason in_icmp(struct stack *st, const struct frame *f, const struct
 		return R_L4_CHECKSUM;
 	type = l4->head[0];
 	if (type == (ip->v6 ? ICMP6_ECHO_REQUEST : ICMP4_ECHO_REQUEST)) {
-		if (addr_is_multicast(&ip->dst) || addr_is_broadcast4(&ip->dst))
-			return R_GROUP_TRAFFIC;
-		return l4->head[1] ? R_ICMP_IGNORED : echo_in(st, ip, l4, now);
+		if (group)
+			return R_GROUP_TRAFFIC; /* RFC 1122 3.2.2.6 */
+		return l4->head[1] ? R_ICMP_IGNORED : echo_in(st, ip, l4, f->reassembled, now);
 	}
 	if (type == (ip->v6 ? ICMP6_UNREACH : ICMP4_UNREACH))
 		return tcp_connect_unreachable(st, ip->v6, l4, now);
@@ -150,9 +150,10 @@ static void in_payload(const struct frame *f, const struct ip *ip, struct payloa
 		ret->head_len = ret->len;
 }
 
-static bool in_is_group(const struct eth *eth, const struct ip *ip)
+/* To several hosts: no ICMP error is ever told about it, RFC 1122 3.2.2. */
+static bool in_is_group(const struct stack *st, const struct eth *eth, const struct ip *ip)
 {
-	return mac_is_group(&eth->dst) || addr_is_multicast(&ip->dst) || addr_is_broadcast4(&ip->dst);
+	return mac_is_group(&eth->dst) || stack_is_group(st, &ip->dst);
 }
 
 /* Kept, or the last one: then the whole packet comes in, which cannot be a fragment again. */
@@ -164,7 +165,7 @@ static enum reason in_fragment(struct stack *st, const struct frame *f, const st
 
 	if (f->gso_size)
 		return R_BAD_GSO;
-	if (in_is_group(eth, ip))
+	if (in_is_group(st, eth, ip))
 		return R_GROUP_TRAFFIC;
 	in_payload(f, ip, &data);
 	r = ip_frag_add(&st->frag, ip, &data, now, &whole);
@@ -188,8 +189,8 @@ enum reason ip_in(struct stack *st, const struct frame *f, const struct eth *eth
 		return in_fragment(st, f, eth, &ip, now);
 	in_payload(f, &ip, &l4);
 	if (ip.proto == IP_PROTO_ICMP || ip.proto == IP_PROTO_ICMPV6)
-		return (ip.proto == IP_PROTO_ICMPV6) == ip.v6 ? in_icmp(st, f, &ip, &l4, now) : R_IP_PROTOCOL;
-	if (in_is_group(eth, &ip) && !(ip.proto == IP_PROTO_UDP && service_listens(&ip.dst)))
+		return (ip.proto == IP_PROTO_ICMPV6) == ip.v6 ? in_icmp(st, f, &ip, &l4, in_is_group(st, eth, &ip), now) : R_IP_PROTOCOL;
+	if (in_is_group(st, eth, &ip) && !(ip.proto == IP_PROTO_UDP && service_listens(&ip.dst)))
 		return R_GROUP_TRAFFIC;
 	switch (ip.proto) {
 	case IP_PROTO_TCP:

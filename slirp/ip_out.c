@@ -5,9 +5,12 @@
 #include "slirp/stack_state.h"
 #include "slirp/wire/csum_wire.h"
 #include "slirp/wire/icmp_wire.h"
+#include "slirp/wire/l4_wire.h"
 
 enum {
-	OUT_QUOTE_L4 = 8,   /* RFC 792: the first 64 bits of the original datagram's data */
+	OUT_QUOTE_L4 = IP_OUT_L4_LEN, /* RFC 792: the first 64 bits of the original datagram's data */
+	OUT_QUOTE_MAX = IP6_HDR_LEN + IP6_FRAG_LEN + OUT_QUOTE_L4,
+	OUT_ICMP_CSUM = 2, /* where an ICMP message has its checksum */
 	OUT_FRAG_UNIT = 8,  /* all fragments but the last are multiples of it */
 	OUT_FRAG_LEAST = 16, /* payload of a fragment below which a link is none */
 };
@@ -66,12 +69,12 @@ void ip_out_fill(const struct tx_slot *slot, struct ip_out_source *src, uint32_t
 
 /* ---- fragments */
 
-/* A datagram on its way into fragments. */
+/* A datagram or echo on its way into fragments. */
 struct out_cut {
 	struct ip ip;		      /* of the fragment at hand */
-	uint8_t udp[UDP_HDR_LEN];     /* stands in the first one */
+	uint8_t l4[IP_OUT_L4_LEN];    /* stands in the first one */
 	struct ip_out_source data;    /* payload that comes next */
-	uint32_t total, done;	      /* bytes behind the IP header: UDP header and payload */
+	uint32_t total, done;	      /* bytes behind the IP header: l4 and payload */
 	uint32_t most;		      /* of them in one fragment */
 	uint32_t hdr_len;	      /* Ethernet, IP and fragment header */
 };
@@ -86,23 +89,21 @@ static uint32_t out_frag_id(struct stack *st, const struct ip *ip)
 	return (uint32_t)siphash(&st->cfg.key, pair, sizeof(pair)) + st->ip_frag_id++;
 }
 
-/* The checksum over the whole datagram: no device can sum what it sees in pieces. */
-static void out_udp(uint8_t *p, const struct ip *ip, const struct udp *u, const struct iovec *data, int n)
+/* The checksum over the whole: no device can sum what it sees in pieces. */
+static void out_checksum(uint8_t *l4, const struct ip *ip, const struct iovec *data, int n)
 {
-	uint16_t csum;
+	uint64_t sum = ip->proto == IP_PROTO_ICMP ? 0 : csum_wire_pseudo(&ip->src, &ip->dst, ip->proto, ip->payload_len);
+	uint16_t csum = csum_wire_final(sum + csum_wire_add(l4, IP_OUT_L4_LEN) + csum_wire_iov(data, n));
 
-	l4_wire_udp_put(p, u);
-	csum = csum_wire_final(csum_wire_pseudo(&ip->src, &ip->dst, IP_PROTO_UDP, ip->payload_len) +
-			       csum_wire_add(p, UDP_HDR_LEN) + csum_wire_iov(data, n));
-	if (!csum)
+	if (!csum && ip->proto == IP_PROTO_UDP)
 		csum = 0xffff; /* RFC 768: zero would say "no checksum" */
-	memcpy(p + UDP_CSUM_OFFSET, &csum, sizeof(csum));
+	memcpy(l4 + (ip->proto == IP_PROTO_UDP ? UDP_CSUM_OFFSET : OUT_ICMP_CSUM), &csum, sizeof(csum));
 }
 
 /* One fragment; a slot smaller than asked makes it shorter. */
 static bool out_piece(struct stack *st, struct out_cut *c)
 {
-	uint32_t l4_len = c->done ? 0 : UDP_HDR_LEN, left = c->total - c->done, len = left < c->most ? left : c->most;
+	uint32_t l4_len = c->done ? 0 : IP_OUT_L4_LEN, left = c->total - c->done, len = left < c->most ? left : c->most;
 	struct frame_meta meta = { .l3_off = ETH_HDR_LEN, .head_len = (uint16_t)(c->hdr_len + l4_len), .v6 = c->ip.v6 };
 	struct tx_slot slot;
 
@@ -119,14 +120,14 @@ static bool out_piece(struct stack *st, struct out_cut *c)
 	c->ip.more_frags = len < left;
 	out_put_head(st, slot.head, &c->ip);
 	if (l4_len)
-		memcpy(slot.head + c->hdr_len, c->udp, l4_len);
+		memcpy(slot.head + c->hdr_len, c->l4, l4_len);
 	ip_out_fill(&slot, &c->data, len - l4_len);
 	ip_out_put(st, &slot, &meta, len - l4_len);
 	c->done += len;
 	return true;
 }
 
-enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const struct udp *u, const struct iovec *data, int n)
+enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const uint8_t *l4, const struct iovec *data, int n)
 {
 	uint32_t hdr_len = ip_wire_hdr_len(ip->v6) + (ip->v6 ? IP6_FRAG_LEN : 0);
 	struct out_cut c = { .ip = *ip, .data = { data, 0 }, .total = ip->payload_len, .hdr_len = ETH_HDR_LEN + hdr_len };
@@ -137,7 +138,8 @@ enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const struct
 	c.ip.id = out_frag_id(st, ip);
 	c.ip.is_fragment = true;
 	c.ip.dont_fragment = false;
-	out_udp(c.udp, ip, u, data, n);
+	memcpy(c.l4, l4, sizeof(c.l4));
+	out_checksum(c.l4, ip, data, n);
 	while (c.done < c.total)
 		if (!out_piece(st, &c))
 			return R_LINK_FULL;
@@ -161,6 +163,29 @@ static uint32_t out_quote(uint8_t *p, const struct tuple *t, uint8_t proto, uint
 	return ip_len + OUT_QUOTE_L4;
 }
 
+static int64_t out_least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The bucket fills with icmp_rate errors per second up to icmp_burst; here all is in millionths of one. */
+static bool out_may_tell(struct stack *st, int64_t now)
+{
+	const struct stack_tunables *tune = &st->cfg.tune;
+	int64_t most = tune->icmp_burst * STACK_S, past = now - st->icmp_at;
+
+	if (past > 0) {
+		st->icmp_at = now;
+		st->icmp_credit = past >= most / tune->icmp_rate ? most : out_least(most, st->icmp_credit + past * tune->icmp_rate);
+	}
+	if (st->icmp_credit < STACK_S) {
+		reason_count(st->drops, R_ICMP_RATE);
+		return false;
+	}
+	st->icmp_credit -= STACK_S;
+	return true;
+}
+
 static void out_error(struct stack *st, const struct ip_out_error *e, const uint8_t *quote, uint32_t quote_len, const struct addr *guest)
 {
 	bool v6 = !addr_is_v4(guest);
@@ -171,24 +196,34 @@ static void out_error(struct stack *st, const struct ip_out_error *e, const uint
 				   .v6 = v6 };
 	struct tx_slot slot;
 
-	if (!ip_out_slot(st, &slot, meta.head_len, 0, 0))
+	if (!out_may_tell(st, e->now) || !ip_out_slot(st, &slot, meta.head_len, 0, 0))
 		return;
 	ip_out_head(st, slot.head, &ip);
 	icmp_wire_error_put(slot.head + ETH_HDR_LEN + ip_wire_hdr_len(v6), v6, e->why, e->mtu, &ip.src, &ip.dst, quote, quote_len);
 	ip_out_put(st, &slot, &meta, 0);
 }
 
-void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq)
+void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq, int64_t now)
 {
-	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
+	uint8_t quote[OUT_QUOTE_MAX];
 	uint32_t len = out_quote(quote, t, IP_PROTO_TCP, seq, !addr_is_v4(&t->guest.addr));
 
-	out_error(st, &(struct ip_out_error){ .why = why }, quote, len, &t->guest.addr);
+	out_error(st, &(struct ip_out_error){ .why = why, .now = now }, quote, len, &t->guest.addr);
+}
+
+void ip_out_late(struct stack *st, const struct ip *ip, const uint8_t *l4, int64_t now)
+{
+	uint32_t ip_len = ip_wire_hdr_len(ip->v6) + (ip->v6 ? IP6_FRAG_LEN : 0);
+	uint8_t quote[OUT_QUOTE_MAX];
+
+	ip_wire_put(quote, ip);
+	memcpy(quote + ip_len, l4, OUT_QUOTE_L4);
+	out_error(st, &(struct ip_out_error){ .why = ICMP_UNREACH_LATE, .now = now }, quote, ip_len + OUT_QUOTE_L4, &ip->src);
 }
 
 void ip_out_dgram_error(struct stack *st, const struct ip_out_error *e, const struct tuple *t)
 {
-	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
+	uint8_t quote[OUT_QUOTE_MAX];
 	uint32_t len = out_quote(quote, t, IP_PROTO_UDP, UDP_HDR_LEN << 16, !addr_is_v4(&t->guest.addr));
 
 	out_error(st, e, quote, len, &t->guest.addr);
@@ -198,7 +233,7 @@ void ip_out_echo_error(struct stack *st, const struct ip_out_error *e, const str
 {
 	bool v6 = !addr_is_v4(guest);
 	uint32_t ip_len = ip_wire_hdr_len(v6);
-	uint8_t quote[IP6_HDR_LEN + OUT_QUOTE_L4];
+	uint8_t quote[OUT_QUOTE_MAX];
 	struct ip orig = { .v6 = v6, .src = *guest, .dst = *far, .proto = v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, .hop_limit = IP_HOP_LIMIT,
 			   .payload_len = ICMP_HDR_LEN, .dont_fragment = true };
 

@@ -7,7 +7,6 @@
 
 #include "slirp/stack.h"
 #include "slirp/wire/ip_wire.h"
-#include "slirp/wire/l4_wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,15 +33,23 @@ struct ip_out_error {
 	enum icmp_unreach why;
 	uint32_t mtu;		 /* ICMP_UNREACH_SIZE */
 	const struct addr *from; /* NULL: the gateway */
+	int64_t now;
 };
 
-/* A UDP datagram (header u, payload data) that is larger than the link's MTU, as fragments of ip, whose payload_len tells UDP header and
- * payload; the checksum is summed here.  R_ACCEPTED; R_L4_LENGTH: more than one packet can say; R_LINK_FULL: the link filled up and what
- * had not left yet never will (counted). */
-enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const struct udp *u, const struct iovec *data, int n);
+enum { IP_OUT_L4_LEN = 8 }; /* a UDP header's length, and an echo's */
+
+/* A UDP datagram or an echo reply that is larger than the link's MTU, as fragments of ip, whose payload_len tells what is behind the IP
+ * header: l4 (IP_OUT_L4_LEN bytes, the checksum field zero) and data; the checksum is summed here.  R_ACCEPTED; R_L4_LENGTH: more than one
+ * packet can say; R_LINK_FULL: the link filled up and what had not left yet never will (counted). */
+enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const uint8_t *l4, const struct iovec *data, int n);
+
+/* Each of the ICMP errors below is kept back (R_ICMP_RATE, counted) when too many have left lately: icmp_rate, icmp_burst. */
 
 /* ICMP or ICMPv6 destination unreachable for the guest's TCP segment with this tuple and sequence number. */
-void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq);
+void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq, int64_t now);
+/* ICMP or ICMPv6 time exceeded for a packet of which the first fragment (its header ip, l4: its first IP_OUT_L4_LEN bytes) came in time
+ * and others did not. */
+void ip_out_late(struct stack *st, const struct ip *ip, const uint8_t *l4, int64_t now);
 /* An ICMP or ICMPv6 error for the guest's UDP datagram with this tuple. */
 void ip_out_dgram_error(struct stack *st, const struct ip_out_error *e, const struct tuple *t);
 /* The same for its echo request; echo: the first 8 bytes of that. */

@@ -6,6 +6,7 @@
 #include "slirp/stack.h"
 
 #include "slirp/ip_in.h"
+#include "slirp/ip_out.h"
 #include "slirp/neigh.h"
 #include "slirp/ra.h"
 #include "slirp/stack_state.h"
@@ -32,6 +33,7 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	st->cfg = *cfg;
 	st->host = host;
 	st->drops = drops;
+	st->icmp_credit = cfg->tune.icmp_burst * STACK_S;
 	list_init(&st->touched);
 	list_init(&st->stalled);
 	list_init(&st->stalled_sent);
@@ -114,11 +116,13 @@ void stack_flush(struct stack *st, int64_t now)
 
 void stack_expire(struct stack *st, int64_t now)
 {
+	struct ip_frag_late late;
 	struct timer *t;
 
 	while ((t = timerq_pop(&st->timers, now)))
 		tcp_timer_expire(container_of(t, struct tcp_conn, timer), now);
-	ip_frag_expire(&st->frag, now);
+	while (ip_frag_expire(&st->frag, now, &late))
+		ip_out_late(st, &late.ip, late.l4, now);
 }
 
 int64_t stack_deadline(const struct stack *st)

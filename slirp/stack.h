@@ -68,8 +68,9 @@ struct dgram_meta {
 struct echo {
 	struct addr guest, far; /* as the guest names them */
 	uint16_t id, seq;
-	uint8_t hop_limit;  /* from the guest: as it left it; toward the guest: not looked at */
-	bool dont_fragment; /* likewise */
+	uint8_t hop_limit;  /* from the guest: as it left it; toward the guest: to be sent with, 0: the default */
+	uint8_t tos;	    /* DSCP and ECN, both ways */
+	bool dont_fragment; /* from the guest: IPv4 DF */
 };
 
 /* What the core needs of its surroundings; embed it and use container_of(). */
@@ -154,13 +155,15 @@ void stack_link_ready(struct stack *st);
  * R_ACCEPTED or why not, already counted (family; LINK_FULL: a part may have left; larger than any packet: L4_LENGTH). */
 enum reason stack_dgram(struct stack *st, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
 			uint32_t len);
-/* Tells the guest by ICMP what became of a datagram it sent to t->far.  from: who says so; NULL: the gateway. mtu: ICMP_UNREACH_SIZE. */
-void stack_dgram_error(struct stack *st, const struct tuple *t, enum icmp_unreach why, uint32_t mtu, const struct addr *from);
+/* Tells the guest by ICMP what became of a datagram it sent to t->far, unless too many errors left lately (icmp_rate, counted).
+ * from: who says so; NULL: the gateway. mtu: ICMP_UNREACH_SIZE. */
+void stack_dgram_error(struct stack *st, const struct tuple *t, enum icmp_unreach why, uint32_t mtu, const struct addr *from, int64_t now);
 
-/* The reply to e with its data.  R_ACCEPTED or why not: family, larger than the MTU (both not counted), LINK_FULL (counted). */
+/* The reply to e with its data, in fragments where it is larger than the MTU.  R_ACCEPTED or why not: family, larger than any packet
+ * (both not counted), LINK_FULL (counted; a part may have left). */
 enum reason stack_echo(struct stack *st, const struct echo *e, const struct iovec *data, int n, uint32_t len);
 /* Tells the guest by ICMP what became of e; from and mtu as in stack_dgram_error(). */
-void stack_echo_error(struct stack *st, const struct echo *e, enum icmp_unreach why, uint32_t mtu, const struct addr *from);
+void stack_echo_error(struct stack *st, const struct echo *e, enum icmp_unreach why, uint32_t mtu, const struct addr *from, int64_t now);
 
 void stack_stats(const struct stack *st, struct stack_stats *ret);
 const struct stack_config *stack_cfg(const struct stack *st);

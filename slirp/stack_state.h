@@ -14,6 +14,8 @@
 #include "slirp/tcp_rx.h"
 #include "slirp/tcp_tw.h"
 
+enum { STACK_NET4_BROADCAST_LEN = 96 + 30 }; /* the longest IPv4 prefix that has a broadcast address: RFC 3021 */
+
 struct stack {
 	struct stack_config cfg;
 	struct stack_host *host;
@@ -32,6 +34,7 @@ struct stack {
 	struct ip_frag frag;
 	uint16_t ip_id;	     /* of the next IPv4 packet */
 	uint32_t ip_frag_id; /* counts fragmented IPv6 packets */
+	int64_t icmp_credit, icmp_at; /* ICMP errors that may leave, in millionths, and when that was so */
 };
 
 static inline uint32_t stack_hash(const struct stack *st, const struct tuple *t)
@@ -57,6 +60,20 @@ static inline bool stack_is_guest6(const struct stack *st, const struct addr *a)
 		return true;
 	return c->slaac && prefix_contains(&c->net6, a) && !addr_eq(a, &c->gw6) && !addr_eq(a, &c->dns6) &&
 	       !addr_eq(a, &c->net6.addr); /* the subnet-router anycast address, RFC 4291 2.6.1 */
+}
+
+/* Everybody on the guest's own link: 255.255.255.255, the subnet's broadcast address, a multicast group. */
+static inline bool stack_is_group(const struct stack *st, const struct addr *a)
+{
+	const struct prefix *net = &st->cfg.net4;
+	struct addr all;
+
+	if (addr_is_multicast(a) || addr_is_broadcast4(a))
+		return true;
+	if (!addr_is_v4(a) || !prefix_contains(net, a) || net->len > STACK_NET4_BROADCAST_LEN)
+		return false;
+	all = prefix_nth(net, (uint32_t)((1ull << (128 - net->len)) - 1));
+	return addr_eq(a, &all);
 }
 
 /* Our address the guest may talk to itself: gateway or name server. */

@@ -39,7 +39,9 @@
 	X(frag_timeout6, US, 60 * STACK_S, 1 * STACK_S, 120 * STACK_S, "the same of IPv6, RFC 8200 4.5: 60 s")                 \
 	X(frag_sets_max, COUNT, 64, 1, 4096, "unfinished packets; the oldest goes first")                                      \
 	X(frag_bytes_max, BYTES, 1 << 20, 128 << 10, 64 << 20, "held by unfinished packets; the oldest goes first")            \
-	X(frag_pieces_max, COUNT, 128, 2, 8192, "fragments of one packet: 65535 bytes in pieces of 552 are 119")
+	X(frag_pieces_max, COUNT, 128, 2, 8192, "fragments of one packet: 65535 bytes in pieces of 552 are 119")               \
+	X(icmp_rate, COUNT, 1000, 10, 1000000, "ICMP errors toward the guest per second, RFC 1812 4.3.2.8, RFC 4443 2.4(f)")     \
+	X(icmp_burst, COUNT, 1000, 10, 1000000, "so many at once, after a time with fewer: traceroute and port scans are honest")
 
 struct stack_tunables {
 #define STACK_TUNABLE_FIELD(name, unit, def, min, max, why) int64_t name;

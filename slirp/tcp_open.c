@@ -30,20 +30,20 @@ enum tcp_answer tcp_open_answer(enum reason why)
 	}
 }
 
-static void open_tell(struct stack *st, const struct tuple *t, uint32_t syn_seq, enum reason why)
+static void open_tell(struct stack *st, const struct tuple *t, uint32_t syn_seq, enum reason why, int64_t now)
 {
 	switch (tcp_open_answer(why)) {
 	case TCP_ANSWER_RST:
 		tcp_bare_segment(st, t, 0, syn_seq + 1, TCP_RST | TCP_ACK);
 		break;
 	case TCP_ANSWER_NET:
-		ip_out_unreach(st, ICMP_UNREACH_NET, t, syn_seq);
+		ip_out_unreach(st, ICMP_UNREACH_NET, t, syn_seq, now);
 		break;
 	case TCP_ANSWER_HOST:
-		ip_out_unreach(st, ICMP_UNREACH_HOST, t, syn_seq);
+		ip_out_unreach(st, ICMP_UNREACH_HOST, t, syn_seq, now);
 		break;
 	case TCP_ANSWER_ADMIN:
-		ip_out_unreach(st, ICMP_UNREACH_ADMIN, t, syn_seq);
+		ip_out_unreach(st, ICMP_UNREACH_ADMIN, t, syn_seq, now);
 		break;
 	}
 }
@@ -105,7 +105,7 @@ enum reason tcp_open_syn(struct stack *st, const struct tuple *t, const struct t
 	enum reason r = st->host->tcp_syn(st->host, t, &c);
 
 	if (r) {
-		open_tell(st, t, seg->seq, r);
+		open_tell(st, t, seg->seq, r, now);
 		return r;
 	}
 	tcp_open_begin(st, c, t, now);
@@ -125,7 +125,6 @@ void tcp_open_accept(struct tcp_conn *c, struct upstream *up, int64_t now)
 
 void tcp_open_refuse(struct tcp_conn *c, enum reason why, int64_t now)
 {
-	(void)now;
-	open_tell(c->st, &c->tuple, c->irs, why);
+	open_tell(c->st, &c->tuple, c->irs, why, now);
 	tcp_conn_gone(c, why);
 }

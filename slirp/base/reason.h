@@ -106,7 +106,8 @@
 	/* echo; host firewalls */                                                                     \
 	X(PING_FORBIDDEN, "the host's kernel forbids ping sockets (net.ipv4.ping_group_range)")        \
 	X(ECHO_STRANGER, "echo reply or error that answers no ping of the guest")                      \
-	X(HOST_PROHIBITED, "forbidden by a packet filter or route of the host or the network")
+	X(HOST_PROHIBITED, "forbidden by a packet filter or route of the host or the network")         \
+	X(ICMP_RATE, "ICMP error kept back: the guest was told too many lately")
 
 enum reason {
 #define REASON_ENUM(name, text) R_##name,

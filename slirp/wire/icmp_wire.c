@@ -41,6 +41,7 @@ uint32_t icmp_wire_error_put(uint8_t *p, bool v6, enum icmp_unreach why, uint32_
 		[ICMP_UNREACH_ADMIN] = { ICMP4_UNREACH, 13, ICMP6_UNREACH, 1 },
 		[ICMP_UNREACH_SIZE] = { ICMP4_UNREACH, 4, ICMP6_TOO_BIG, 0 },
 		[ICMP_UNREACH_HOPS] = { ICMP4_TIME_EXCEEDED, 0, ICMP6_TIME_EXCEEDED, 0 },
+		[ICMP_UNREACH_LATE] = { ICMP4_TIME_EXCEEDED, 1, ICMP6_TIME_EXCEEDED, 1 },
 	};
 	uint32_t len = ICMP_HDR_LEN + quote_len;
 

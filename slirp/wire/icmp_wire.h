@@ -39,6 +39,7 @@ enum icmp_unreach {
 	ICMP_UNREACH_ADMIN, /* v4 3/13, v6 1/1 */
 	ICMP_UNREACH_SIZE,  /* v4 3/4 fragmentation needed, v6 2/0 packet too big */
 	ICMP_UNREACH_HOPS,  /* v4 11/0, v6 3/0: the hop limit was used up on the way */
+	ICMP_UNREACH_LATE,  /* v4 11/1, v6 3/1: its fragments were not all there in time */
 };
 
 /* Writes the 8 bytes of an error's ICMP header followed by quote_len bytes of the offending packet (from its IP header on), with the

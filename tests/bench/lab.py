@@ -51,6 +51,7 @@ echo 10000 65000 > /proc/sys/net/ipv4/ip_local_port_range
 echo 1 > /proc/sys/net/ipv4/tcp_tw_reuse
 """
 
+NAME_SERVER = "192.0.2.2"
 PORTS = 8               # of each traffic server
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 libc = ctypes.CDLL(None, use_errno=True)
@@ -157,11 +158,12 @@ class Lab:
     def __init__(self, build, cc):
         self.traffic = find_program(build, "bench-traffic")
         self.limit = find_program(build, "bench-limit")
-        self.delay = find_program(build, "bench-delay")
+        self.impair = find_program(build, "impair")
         self.port = 5300
         self.token = 0
         sh(HOST_SETUP)
         sh(SYSCTLS)
+        self.resolv = self.set_resolv()
         self.cc = cc
         try:
             sh(HOST_CC.format(cc=cc))
@@ -169,6 +171,17 @@ class Lab:
             with open("/proc/sys/net/ipv4/tcp_congestion_control") as f:
                 self.cc = f.read().strip()
             print(f"note: {cc} is not to be had ({e}), using {self.cc}")
+
+    @staticmethod
+    def set_resolv():
+        """The stacks are to ask the lab's name server; this mount is seen in
+        our namespaces only."""
+        f = tempfile.NamedTemporaryFile("w", suffix=".conf")
+        f.write(f"nameserver {NAME_SERVER}\n")
+        f.flush()
+        os.chmod(f.name, 0o644)
+        sh(f"mount --bind {f.name} $(readlink -f /etc/resolv.conf)")
+        return f
 
     def new_token(self):
         self.token += 1
@@ -185,6 +198,15 @@ class Lab:
                   "server"], cpu=cpu)
         p.json(5, "server")
         return p, port
+
+    def host_side(self, *arguments, cpu):
+        """Another mode of bench-traffic on the host side."""
+        p = Proc([self.traffic, *arguments], cpu=cpu)
+        p.json(5, arguments[-1])
+        return p
+
+    def guest_side(self, guest, *arguments, cpu):
+        return Proc([self.traffic, "-N", guest.pid, *arguments], cpu=cpu)
 
     def client(self, guest, cpu, port, family, mode, count, seconds=0,
                warmup=0):
@@ -210,7 +232,8 @@ class Lab:
 
 
 def find_program(build, name):
-    for path in (f"{build}/tests/bench/{name}", f"{build}/{name}"):
+    for path in (f"{build}/tests/bench/{name}", f"{build}/tests/{name}/{name}",
+                 f"{build}/{name}"):
         if os.path.exists(path):
             return path
     raise SystemExit(f"bench: {name} is not in {build}: build first")

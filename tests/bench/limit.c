@@ -7,6 +7,7 @@
  * host's loopback, same port; what that socket receives goes back as segments.
  * With IFF_VNET_HDR and TSO one read or write of the tap moves up to 64 KiB
  * whatever the MTU (-n: plain frames with software checksums instead).
+ * Datagrams are gathered, see limit_dgram.c (-u: one at a time instead).
  *
  * What it is not: a TCP.  It trusts the guest for everything, keeps no copy of
  * what it sent, never retransmits, has no timers, no congestion control, no
@@ -37,7 +38,10 @@ int tap = -1, ep = -1;
 bool offload = true;
 unsigned int mtu = 65520;
 uint8_t guest_mac[6];
-static uint8_t frame_in[sizeof(struct virtio_net_hdr) + ETH_LEN + SUPER + 64];
+bool uso, batching = true;
+static uint8_t arena[TAP_ARENA];
+
+enum { FRAME_MAX = sizeof(struct virtio_net_hdr) + ETH_LEN + SUPER + 64 };
 
 void die(const char *what)
 {
@@ -45,20 +49,29 @@ void die(const char *what)
 	exit(1);
 }
 
+/* Frames stay where they are until settle_dgrams(). */
 static void tap_turn(void)
 {
-	size_t skip = offload ? sizeof(struct virtio_net_hdr) : 0;
+	size_t skip = offload ? sizeof(struct virtio_net_hdr) : 0, used = 0;
 
-	for (int i = 0; i < TAP_TURN; i++) {
+	for (int i = 0; i < TAP_TURN && used + FRAME_MAX <= TAP_ARENA; i++) {
+		struct virtio_net_hdr vnet = { 0 };
+		uint8_t *frame = arena + used;
 		struct segment s;
-		ssize_t n = read(tap, frame_in, sizeof(frame_in));
+		ssize_t n = read(tap, frame, FRAME_MAX);
 
 		if (n <= 0)
 			return;
-		if ((size_t)n < skip + ETH_LEN + 20 + TCP_LEN)
+		if ((size_t)n < skip + ETH_LEN + 20 + UDP_LEN ||
+		    !parse(frame + skip, n - skip, &s))
 			continue;
-		if (parse(frame_in + skip, n - skip, &s))
+		used += (n + 63) & ~63;
+		memcpy(&vnet, frame, skip);
+		if (s.tcp)
 			from_guest(&s);
+		else
+			dgram_from_guest(&s.key, s.data, s.len,
+					 vnet.gso_type ? vnet.gso_size : 0);
 	}
 }
 
@@ -67,6 +80,7 @@ static int open_tap(pid_t pid, const char *name)
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	unsigned int features = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+	unsigned int more = 0x20 | 0x40;	/* TUN_F_USO4, TUN_F_USO6 of Linux 6.2 */
 	char path[64];
 	int guest, fd;
 
@@ -82,7 +96,8 @@ static int open_tap(pid_t pid, const char *name)
 		ifr.ifr_flags |= IFF_VNET_HDR;
 	if (ioctl(fd, TUNSETIFF, &ifr))
 		die("TUNSETIFF");
-	if (offload && ioctl(fd, TUNSETOFFLOAD, features))
+	uso = offload && batching && !ioctl(fd, TUNSETOFFLOAD, features | more);
+	if (offload && !uso && ioctl(fd, TUNSETOFFLOAD, features))
 		die("TUNSETOFFLOAD");
 	if (setns(home, CLONE_NEWNET))
 		die("setns back");
@@ -102,11 +117,14 @@ static void loop(void)
 		int n = epoll_wait(ep, ev, EVENTS, -1);
 
 		for (int i = 0; i < n; i++) {
-			if (ev[i].data.ptr)
-				socket_event(ev[i].data.ptr, ev[i].events);
-			else
+			if (!ev[i].data.ptr)
 				tap_turn();
+			else if (*(bool *)ev[i].data.ptr)
+				dgram_event(ev[i].data.ptr);
+			else
+				socket_event(ev[i].data.ptr, ev[i].events);
 		}
+		settle_dgrams();
 		settle();
 	}
 }
@@ -117,16 +135,17 @@ int main(int argc, char **argv)
 	pid_t pid = 0;
 	int o;
 
-	while ((o = getopt(argc, argv, "N:m:n")) != -1) {
+	while ((o = getopt(argc, argv, "N:m:nu")) != -1) {
 		switch (o) {
 		case 'N': pid = atoi(optarg); break;
 		case 'm': mtu = atoi(optarg); break;
 		case 'n': offload = false; break;
+		case 'u': batching = false; break;
 		default: pid = 0; optind = argc + 1;
 		}
 	}
 	if (optind != argc || pid <= 0 || mtu < 576 || mtu > SUPER) {
-		fputs("usage: bench-limit -N PID [-m MTU] [-n]\n", stderr);
+		fputs("usage: bench-limit -N PID [-m MTU] [-n] [-u]\n", stderr);
 		return 2;
 	}
 	if (!getrlimit(RLIMIT_NOFILE, &rl)) {

@@ -3,8 +3,8 @@
  * limit.h - what the parts of bench-limit share.
  *
  * limit_wire.c reads and writes headers, limit_flow.c is the relay (a table of
- * flows, segments in, bytes out), limit.c has the tap, the options and the
- * loop.  One process serves one tap: plain globals are enough.
+ * flows, segments in, bytes out), limit_dgram.c is that of datagrams, limit.c
+ * has the tap, the options and the loop.  One process serves one tap: plain globals are enough.
  */
 #ifndef BENCH_LIMIT_H
 #define BENCH_LIMIT_H
@@ -18,11 +18,13 @@
 enum {
 	ETH_LEN = 14,
 	TCP_LEN = 20,
+	UDP_LEN = 8,
 	SYN_OPTS = 8,		/* MSS, NOP, window scale */
 	SUPER = 65535,		/* IP length of a super-frame */
 	OUR_SCALE = 8,		/* window scale we announce */
 	SEND_BUFFER = 4 << 20,	/* asked for per host socket, may get less */
-	TAP_TURN = 32,		/* frames read before sockets get their turn */
+	TAP_TURN = 64,		/* frames read before sockets get their turn */
+	TAP_ARENA = 1 << 20,	/* and their bytes */
 	SOCK_TURN = 4,		/* reads of one socket per turn */
 	BUCKETS = 1 << 15,
 	EVENTS = 64,
@@ -41,6 +43,7 @@ struct key {
  *  Any RST or socket error ends it at once.
  */
 struct flow {
+	bool is_dgram;		/* false; struct dflow of limit_dgram.c begins so too */
 	struct key key;
 	struct flow *chain;	/* next in the bucket */
 	struct flow *next_owed;	/* list of flows to acknowledge this turn */
@@ -59,13 +62,15 @@ struct flow {
 
 struct segment {
 	struct key key;
-	const struct tcphdr *tcp;
+	const struct tcphdr *tcp;	/* NULL: a datagram */
 	const uint8_t *data;
 	size_t len;
 };
 
 extern int tap, ep;
 extern bool offload;
+extern bool uso;		/* super-frames of datagrams, both ways */
+extern bool batching;		/* of datagrams */
 extern unsigned int mtu;
 extern uint8_t guest_mac[6];	/* of the last frame */
 
@@ -74,14 +79,22 @@ void die(const char *what);
 /* limit_wire.c */
 uint16_t sum_fold(uint64_t sum);
 uint64_t sum_bytes(const void *data, size_t len, uint64_t sum);
-uint64_t sum_pseudo(const struct key *k, size_t l4_len);
-size_t put_ip(uint8_t *at, const struct key *k, size_t l4_len);
+uint64_t sum_pseudo(const struct key *k, int proto, size_t l4_len);
+void put_eth(uint8_t *at, bool six);
+size_t put_ip(uint8_t *at, const struct key *k, int proto, size_t l4_len);
 bool parse(const uint8_t *p, size_t len, struct segment *s);
 uint8_t syn_scale(const struct tcphdr *tcp);
 
 /* limit_flow.c */
+unsigned int key_bucket(const struct key *k);
 void from_guest(const struct segment *s);
 void socket_event(struct flow *f, uint32_t events);
 void settle(void);		/* at the end of a turn */
+
+/* limit_dgram.c */
+void dgram_from_guest(const struct key *k, const uint8_t *p, size_t len,
+		      size_t each);
+void dgram_event(void *flow);
+void settle_dgrams(void);	/* what was read from the tap is free after that */
 
 #endif

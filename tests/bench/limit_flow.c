@@ -22,12 +22,11 @@
 static struct flow *bucket[BUCKETS];
 static struct flow *owed, *dead;
 static uint32_t send_buffer;	/* what the kernel granted */
-static const uint8_t our_mac[6] = { 0x02, 0, 0, 0, 0, 0x01 };
 static uint8_t data_out[SUPER];
 
 /* ---- flows ---- */
 
-static unsigned int key_bucket(const struct key *k)
+unsigned int key_bucket(const struct key *k)
 {
 	uint32_t last, h;
 
@@ -144,7 +143,7 @@ static void tell_guest(struct flow *f, unsigned int flags, const void *data,
 	size_t l4 = ETH_LEN + ip_len;
 	size_t tcp_len = put_tcp(head + l4, f, flags);
 	size_t mss = mtu - ip_len - TCP_LEN;
-	uint64_t sum = sum_pseudo(&f->key, tcp_len + len);
+	uint64_t sum = sum_pseudo(&f->key, IPPROTO_TCP, tcp_len + len);
 	uint16_t check;
 	struct iovec iov[3] = {
 		{ &vnet, sizeof(vnet) },
@@ -152,11 +151,8 @@ static void tell_guest(struct flow *f, unsigned int flags, const void *data,
 		{ (void *)data, len },
 	};
 
-	memcpy(head, guest_mac, 6);
-	memcpy(head + 6, our_mac, 6);
-	head[12] = f->key.six ? 0x86 : 0x08;
-	head[13] = f->key.six ? 0xdd : 0x00;
-	put_ip(head + ETH_LEN, &f->key, tcp_len + len);
+	put_eth(head, f->key.six);
+	put_ip(head + ETH_LEN, &f->key, IPPROTO_TCP, tcp_len + len);
 
 	if (offload) {
 		check = sum_fold(sum);

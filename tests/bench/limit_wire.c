@@ -34,17 +34,27 @@ uint16_t sum_fold(uint64_t sum)
 	return sum;
 }
 
-uint64_t sum_pseudo(const struct key *k, size_t l4_len)
+uint64_t sum_pseudo(const struct key *k, int proto, size_t l4_len)
 {
 	size_t alen = k->six ? 16 : 4;
-	uint64_t sum = htons(IPPROTO_TCP) + htons(l4_len);
+	uint64_t sum = htons(proto) + htons(l4_len);
 
 	return sum_bytes(k->guest, alen, sum_bytes(k->far, alen, sum));
 }
 
 /* ---- headers ---- */
 
-size_t put_ip(uint8_t *at, const struct key *k, size_t l4_len)
+void put_eth(uint8_t *at, bool six)
+{
+	static const uint8_t our_mac[6] = { 0x02, 0, 0, 0, 0, 0x01 };
+
+	memcpy(at, guest_mac, 6);
+	memcpy(at + 6, our_mac, 6);
+	at[12] = six ? 0x86 : 0x08;
+	at[13] = six ? 0xdd : 0x00;
+}
+
+size_t put_ip(uint8_t *at, const struct key *k, int proto, size_t l4_len)
 {
 	static uint16_t id;
 
@@ -52,7 +62,7 @@ size_t put_ip(uint8_t *at, const struct key *k, size_t l4_len)
 		struct ip6_hdr ip6 = {
 			.ip6_flow = htonl(6u << 28),
 			.ip6_plen = htons(l4_len),
-			.ip6_nxt = IPPROTO_TCP,
+			.ip6_nxt = proto,
 			.ip6_hlim = 64,
 		};
 
@@ -63,7 +73,7 @@ size_t put_ip(uint8_t *at, const struct key *k, size_t l4_len)
 	} else {
 		struct iphdr ip = {
 			.version = 4, .ihl = 5, .ttl = 64,
-			.protocol = IPPROTO_TCP,
+			.protocol = proto,
 			.tot_len = htons(sizeof(ip) + l4_len),
 			.id = htons(id++),
 			.frag_off = htons(IP_DF),
@@ -96,37 +106,53 @@ uint8_t syn_scale(const struct tcphdr *tcp)
 	return 0;
 }
 
+static bool parse_tcp(const uint8_t *l4, size_t len, struct segment *s)
+{
+	size_t doff;
+
+	if (len < TCP_LEN)
+		return false;
+	s->tcp = (const void *)l4;
+	doff = s->tcp->doff * 4;
+	if (doff < TCP_LEN || len < doff)
+		return false;
+	s->data = l4 + doff;
+	s->len = len - doff;
+	return true;
+}
+
 /* Trusting as it is, it does not read beyond the frame. */
 bool parse(const uint8_t *p, size_t len, struct segment *s)
 {
-	size_t ip_len, total, doff;
+	size_t ip_len, total;
+	int proto;
 
 	memset(s, 0, sizeof(*s));
 	memcpy(guest_mac, p + 6, 6);
-	if (p[12] == 0x08 && p[13] == 0x00 && p[ETH_LEN + 9] == IPPROTO_TCP) {
+	if (p[12] == 0x08 && p[13] == 0x00) {
 		ip_len = (p[ETH_LEN] & 15) * 4;
 		total = p[ETH_LEN + 2] << 8 | p[ETH_LEN + 3];
+		proto = p[ETH_LEN + 9];
 		memcpy(s->key.guest, p + ETH_LEN + 12, 4);
 		memcpy(s->key.far, p + ETH_LEN + 16, 4);
-	} else if (p[12] == 0x86 && p[13] == 0xdd &&
-		   p[ETH_LEN + 6] == IPPROTO_TCP) {
+	} else if (p[12] == 0x86 && p[13] == 0xdd) {
 		ip_len = 40;
 		total = 40 + (p[ETH_LEN + 4] << 8 | p[ETH_LEN + 5]);
+		proto = p[ETH_LEN + 6];
 		memcpy(s->key.guest, p + ETH_LEN + 8, 16);
 		memcpy(s->key.far, p + ETH_LEN + 24, 16);
 		s->key.six = 1;
 	} else {
 		return false;
 	}
-	if (total > len - ETH_LEN || total < ip_len + TCP_LEN)
+	if (total > len - ETH_LEN || total < ip_len + UDP_LEN)
 		return false;
-	s->tcp = (const void *)(p + ETH_LEN + ip_len);
-	doff = s->tcp->doff * 4;
-	if (doff < TCP_LEN || total < ip_len + doff)
-		return false;
-	s->key.gport = s->tcp->source;
-	s->key.fport = s->tcp->dest;
-	s->data = (const uint8_t *)s->tcp + doff;
-	s->len = total - ip_len - doff;
-	return true;
+	p += ETH_LEN + ip_len;
+	memcpy(&s->key.gport, p, 2);
+	memcpy(&s->key.fport, p + 2, 2);
+	if (proto == IPPROTO_TCP)
+		return parse_tcp(p, total - ip_len, s);
+	s->data = p + UDP_LEN;
+	s->len = total - ip_len - UDP_LEN;
+	return proto == IPPROTO_UDP;
 }

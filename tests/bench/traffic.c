@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * traffic.c - the load of the bench: one server, and clients of six kinds.
+ * traffic.c - the load of the bench: one server, and clients of several kinds.
  *
  * What it is: client and server of every timed row, on plain TCP sockets and
  * one epoll instance.  Here are the options, the namespaces and what both ends
@@ -24,6 +24,8 @@
  * which nothing starts or ends.  A tx client also asks for a receipt: it closes
  * its sending side at the end and the server answers with the bytes it counted
  * and the time it took for them.
+ *
+ * Datagrams and names have modes of their own: traffic_dgram.c, traffic_dns.c.
  *
  * Every client prints {"ready":N} when its connections stand, and one line of
  * JSON at the end.  The end of stdin ends any of them.
@@ -51,7 +53,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct options opt = { .port = 5301, .ports = 1, .count = 1 };
+struct options opt = { .port = 5301, .ports = 1, .count = 1, .batch = 1 };
 int ep = -1;
 static char *chunk;
 uint64_t bytes_in, bytes_out, accepted, exchanges, failed;
@@ -294,6 +296,8 @@ static void usage(void)
 {
 	fputs("usage: bench-traffic [OPTIONS] MODE\n"
 	      "modes: server | tx | rx | rr | crr | crrs | idle   load\n"
+	      "       usink | utx | usource | urx                 datagrams\n"
+	      "       dnsserver | dns | dnskept                   names\n"
 	      "       hold TOKEN      keep the namespaces of this process alive\n"
 	      "       exec COMMAND... run a command in the namespaces given\n"
 	      "  -N PID   enter the user and network namespace of PID first\n"
@@ -303,6 +307,8 @@ static void usage(void)
 	      "  -n N     streams, connections or exchanges in flight\n"
 	      "  -w MS    warm-up, not counted   -t MS  time measured\n"
 	      "  -b BYTES per stream, instead of a time\n"
+	      "           datagrams: size of one;  -m N  of them per system call\n"
+	      "  -g       datagrams: by UDP_SEGMENT\n"
 	      "  -C NAME  congestion control\n"
 	      "  -u, -U   hold: in a new network, user namespace\n", stderr);
 	exit(2);
@@ -318,15 +324,32 @@ static void pin(int cpu)
 		die("sched_setaffinity");
 }
 
+/* The modes that need no address to go to; -1: none of them. */
+static int run_host_side(const char *mode)
+{
+	if (!strcmp(mode, "server"))
+		return run_server();
+	if (!strcmp(mode, "usink"))
+		return run_dgram_sink();
+	if (!strcmp(mode, "usource"))
+		return run_dgram_source();
+	if (!strcmp(mode, "dnsserver"))
+		return run_dns_server();
+	return -1;
+}
+
 static int run_load(const char *mode)
 {
+	int r;
+
 	ep = epoll_create1(EPOLL_CLOEXEC);
 	chunk = malloc(CHUNK);
 	if (ep < 0 || !chunk)
 		die("start");
 	memset(chunk, 'x', CHUNK);
-	if (!strcmp(mode, "server"))
-		return run_server();
+	r = run_host_side(mode);
+	if (r >= 0)
+		return r;
 	if (!opt.host)
 		usage();
 	find_target();
@@ -342,6 +365,12 @@ static int run_load(const char *mode)
 		return run_latency('S');
 	if (!strcmp(mode, "idle"))
 		return run_idle();
+	if (!strcmp(mode, "utx"))
+		return run_dgram_send();
+	if (!strcmp(mode, "urx"))
+		return run_dgram_receive();
+	if (!strcmp(mode, "dns") || !strcmp(mode, "dnskept"))
+		return run_dns(!mode[3]);
 	usage();
 	return 2;
 }
@@ -353,7 +382,7 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
-	while ((o = getopt(argc, argv, "+N:c:h:p:k:n:w:t:b:C:uU")) != -1) {
+	while ((o = getopt(argc, argv, "+N:c:h:p:k:n:w:t:b:m:C:guU")) != -1) {
 		switch (o) {
 		case 'N': enter_namespaces(atoi(optarg)); break;
 		case 'c': pin(atoi(optarg)); break;
@@ -364,6 +393,8 @@ int main(int argc, char **argv)
 		case 'w': opt.warmup = atoi(optarg) * 1000000LL; break;
 		case 't': opt.duration = atoi(optarg) * 1000000LL; break;
 		case 'b': opt.bytes = strtoull(optarg, NULL, 10); break;
+		case 'm': opt.batch = atoi(optarg); break;
+		case 'g': opt.segment = true; break;
 		case 'C': opt.cc = optarg; break;
 		case 'u': fresh_net = true; break;
 		case 'U': fresh_user = true; break;

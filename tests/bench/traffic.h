@@ -3,8 +3,9 @@
  * traffic.h - what the parts of bench-traffic share.
  *
  * traffic.c has the options, the clock, the connections and the stream ends;
- * traffic_server.c and traffic_client.c use them and not each other.  One
- * process is one server or one client: plain globals are enough.
+ * traffic_server.c, traffic_client.c and traffic_dgram.c use them and not each
+ * other, traffic_dns.c uses the samples of traffic_client.c too.  One process is
+ * one server or one client: plain globals are enough.
  */
 #ifndef BENCH_TRAFFIC_H
 #define BENCH_TRAFFIC_H
@@ -48,7 +49,10 @@ struct options {
 	int count;		/* streams, connections or exchanges in flight */
 	int64_t warmup;		/* ns */
 	int64_t duration;	/* ns, 0 = until stdin ends */
-	uint64_t bytes;		/* streams: stop after that many per stream */
+	uint64_t bytes;		/* streams: stop after that many per stream;
+				   datagrams: the size of one */
+	int batch;		/* datagrams per system call */
+	bool segment;		/* these in one UDP_SEGMENT send */
 };
 
 extern struct options opt;
@@ -79,9 +83,22 @@ bool stream_write(struct conn *c);
 
 int run_server(void);
 
-void find_target(void);		/* before any of the next three */
+void find_target(void);		/* before any of the rest but sources */
+int connect_target(int fd);
 int run_stream(char kind);	/* 'T' or 'R' */
 int run_latency(char kind);	/* 'E', 'C' or 'S' */
 int run_idle(void);
+
+/* Latencies, over at most SAMPLES exchanges. */
+void samples_begin(void);
+void sample(int64_t ns);
+void print_latency(const char *mode, double seconds);
+
+int run_dgram_sink(void);
+int run_dgram_source(void);
+int run_dgram_send(void);
+int run_dgram_receive(void);
+int run_dns_server(void);
+int run_dns(bool fresh);
 
 #endif

@@ -46,6 +46,11 @@ void find_target(void)
 	freeaddrinfo(found);
 }
 
+int connect_target(int fd)
+{
+	return connect(fd, (struct sockaddr *)&target, target_len);
+}
+
 static struct conn *client_open(char kind)
 {
 	struct conn *c = calloc(1, sizeof(*c));
@@ -114,7 +119,14 @@ static bool client_opened(struct conn *c)
 	return true;
 }
 
-static void sample(int64_t ns)
+void samples_begin(void)
+{
+	samples = calloc(SAMPLES, sizeof(*samples));
+	if (!samples)
+		die("calloc");
+}
+
+void sample(int64_t ns)
 {
 	exchanges++;
 	if (sample_count < SAMPLES)
@@ -388,7 +400,7 @@ static void crr_event(struct conn *c, uint32_t events, int64_t now)
 	crr_again();
 }
 
-static void print_latency(const char *mode, double seconds)
+void print_latency(const char *mode, double seconds)
 {
 	qsort(samples, sample_count, sizeof(*samples), by_value);
 	printf("{\"mode\":\"%s\",\"inflight\":%d,\"transactions\":%" PRIu64
@@ -405,9 +417,7 @@ int run_latency(char kind)
 
 	if (!opt.duration)
 		opt.duration = 1000000000LL;
-	samples = calloc(SAMPLES, sizeof(*samples));
-	if (!samples)
-		die("calloc");
+	samples_begin();
 	crr_kind = kind;
 	measure_from = begin + opt.warmup;
 	end = measure_from + opt.duration;

@@ -37,6 +37,29 @@ def test_b38_internet(ping, to):
     assert g.stats["echo_to_host"] == g.stats["echo_to_guest"] == 3
 
 
+@pytest.mark.parametrize("to", [WEB4, WEB6, GATEWAY4, GATEWAY6])
+@pytest.mark.parametrize("size", [1473, 20000, 60000])
+def test_b37_larger_than_the_mtu(ping, to, size):
+    """Fragments both ways: the guest's are put together, the reply comes in fragments of the guest's MTU; ping compares every byte."""
+    g = ping("-c", 2, "-i", 0.2, "-s", size, to, opts=["--mtu", "1500"])
+    assert "2 received" in g.text and "wrong" not in g.text and f"{size + 8} bytes from" in g.text
+    assert "FRAG_TIMEOUT" not in g.stats["drops"]
+
+
+@pytest.mark.parametrize("to", [WEB4, WEB6])
+def test_hop_limit_and_dscp_of_the_reply(ping, to):
+    """64 at the far side, the host is the last hop, the gateway a router: 63."""
+    assert "ttl=63" in ping("-c", 1, "-Q", "0xb8", to).text
+
+
+@pytest.mark.parametrize("to", ["10.0.2.255", "255.255.255.255", "224.0.0.1", "ff02::1%tap0"])
+def test_groups_stay_silent(ping, to):
+    """Nobody answers for others, and there is no error about what went to everybody."""
+    g = ping("-c", 2, "-i", 0.2, "-W", 1, *([] if ":" in to else ["-b"]), to, status=None)  # of ff02::1 the guest is one itself
+    assert "From" not in g.text and (":" in to or "bytes from" not in g.text)
+    assert g.stats["drops"]["GROUP_TRAFFIC"] >= 2 and g.stats["echo_to_host"] == 0
+
+
 def test_two_at_once(guest):
     """Ids of two programs stay apart."""
     ping_groups("0 0")

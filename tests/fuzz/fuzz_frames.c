@@ -269,6 +269,21 @@ static void fuzz_dgram(struct fuzz *z, const struct tuple *t)
 	stack_dgram(z->st, t, &meta, &iov, 1, len);
 }
 
+/* A reply to a ping, larger than the MTU too; or the news that there will be none. */
+static void fuzz_echo(struct fuzz *z)
+{
+	static const uint8_t payload[66000];
+	struct echo e = { .guest = z->v6 ? z->cfg.guest6 : z->cfg.guest4, .far = z->v6 ? z->cfg.dns6 : z->cfg.dns4, .id = fuzz_u8(z),
+			  .seq = fuzz_u8(z), .hop_limit = fuzz_u8(z), .tos = fuzz_u8(z) };
+	uint32_t len = fuzz_u16(z), why = fuzz_u8(z);
+	struct iovec iov = { (void *)payload, len };
+
+	if (why & 1)
+		stack_echo(z->st, &e, &iov, 1, len);
+	else
+		stack_echo_error(z->st, &e, (enum icmp_unreach)(why / 2 % (ICMP_UNREACH_LATE + 1)), len, why & 128 ? &e.far : NULL, z->now);
+}
+
 static void fuzz_op(struct fuzz *z)
 {
 	static const enum reason answers[] = { R_ACCEPTED, R_ACCEPTED, R_DENIED, R_HOST_UNREACHABLE };
@@ -309,6 +324,9 @@ static void fuzz_op(struct fuzz *z)
 		break;
 	case 13:
 		z->answer = answers[op >> 6];
+		break;
+	case 14:
+		fuzz_echo(z);
 		break;
 	default:
 		fuzz_flush(z);

@@ -32,6 +32,8 @@ GByteArray *craft_tcp(struct conn *c, const struct craft *m, const struct notati
 GByteArray *craft_eth(struct play *p, const struct craft *m, const struct mac *to, uint16_t type);
 /* Gives the frame to the core as a link would: headers in private memory, the rest in pieces.  Takes frame over. */
 enum reason craft_send(struct play *p, const struct craft *m, GByteArray *frame);
+/* guest.c: the L4 packet in one frame, or in fragments of m->frags bytes with one identification. */
+bool guest_packet(struct play *p, struct craft *m, const struct addr *src, const struct addr *dst, uint8_t proto, GByteArray *l4);
 void craft_release(struct play *p); /* the flush is over: the frames given to the core turn to rubbish */
 
 void craft_put16(GByteArray *a, uint32_t v);

@@ -180,14 +180,14 @@ static bool expect_icmp_fact(const struct out *o, struct words *w)
 	return words_take(w, "about") && words_peek(w) && !strcmp(words_next(w), endpoint_format(&o->far, name));
 }
 
-/* "expect icmp net|host|port|admin|size|hops [mtu N] [from ADDRESS] [about ADDRESS:PORT]": RFC 792 and RFC 1812; icmp6: RFC 4443 */
+/* "expect icmp net|host|port|admin|size|hops|late [mtu N] [from ADDRESS] [about ADDRESS:PORT]": RFC 792 and RFC 1812; icmp6: RFC 4443 */
 static bool expect_icmp(struct play *p, struct words *w, uint16_t port, bool v6)
 {
 	static const struct {
 		const char *name;
 		uint8_t type4, code4, type6, code6;
 	} list[] = { { "net", 3, 0, 1, 0 }, { "host", 3, 1, 1, 3 }, { "port", 3, 3, 1, 4 }, { "admin", 3, 13, 1, 1 },
-		     { "size", 3, 4, 2, 0 }, { "hops", 11, 0, 3, 0 } };
+		     { "size", 3, 4, 2, 0 }, { "hops", 11, 0, 3, 0 }, { "late", 11, 1, 3, 1 } };
 	const char *name = words_next(w);
 	struct out *o = expect_take(p, OUT_ICMP, port);
 	bool fine = false;
@@ -226,7 +226,7 @@ static bool expect_neighbour(struct play *p, struct words *w, enum out_kind kind
 	return fine;
 }
 
-/* "expect udp 10.0.2.3:53 (20) [gso N] [in N]": in: that many fragments */
+/* "expect udp 10.0.2.3:53 (20) [gso N] [tos N] [in N]": in: that many fragments */
 static bool expect_udp(struct play *p, struct words *w)
 {
 	struct out *o = expect_take(p, OUT_UDP, 0);
@@ -234,15 +234,17 @@ static bool expect_udp(struct play *p, struct words *w)
 	int64_t pieces = 0;
 	g_autofree char *want = NULL;
 	char name[ENDPOINT_STRLEN];
-	int64_t gso = 0;
+	int64_t gso = 0, tos = 0;
 	bool fine;
 
 	if (words_take(w, "gso") && !words_number(w, &gso))
 		return play_fail(p, "gso NUMBER");
+	if (words_take(w, "tos") && !words_number(w, &tos))
+		return play_fail(p, "tos NUMBER");
 	if (!o || !from || !len || (words_take(w, "in") && !words_number(w, &pieces)))
 		return expect_differs(p, o, "expect udp ADDRESS:PORT (LENGTH)");
 	want = g_strdup_printf("(%u)", o->len);
-	fine = o->kind == OUT_UDP && o->gso == gso && !strcmp(from, endpoint_format(&o->far, name)) && !strcmp(len, want);
+	fine = o->kind == OUT_UDP && o->gso == gso && o->tos == tos && !strcmp(from, endpoint_format(&o->far, name)) && !strcmp(len, want);
 	if (fine && o->pieces != pieces)
 		play_fail(p, "the datagram came in %u fragments", o->pieces);
 	fine = fine ? expect_time(p, o) : expect_differs(p, o, "no such datagram");

@@ -21,8 +21,7 @@ static bool guest_sends(struct play *p, const struct craft *m, GByteArray *frame
 	return !p->fail;
 }
 
-/* The L4 packet in one frame, or in fragments of `frags` bytes with one identification. */
-static bool guest_packet(struct play *p, struct craft *m, const struct addr *src, const struct addr *dst, uint8_t proto, GByteArray *l4)
+bool guest_packet(struct play *p, struct craft *m, const struct addr *src, const struct addr *dst, uint8_t proto, GByteArray *l4)
 {
 	if (m->frags <= 0)
 		return guest_sends(p, m, craft_ip(p, m, src, dst, proto, l4));

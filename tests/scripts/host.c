@@ -208,7 +208,8 @@ static bool host_far(const char *text, struct endpoint *ret)
 static bool host_dgram_error(struct play *p, struct words *w, uint16_t port)
 {
 	static const char *const names[] = { [ICMP_UNREACH_NET] = "net", [ICMP_UNREACH_HOST] = "host", [ICMP_UNREACH_PORT] = "port",
-					     [ICMP_UNREACH_ADMIN] = "admin", [ICMP_UNREACH_SIZE] = "size", [ICMP_UNREACH_HOPS] = "hops" };
+					     [ICMP_UNREACH_ADMIN] = "admin", [ICMP_UNREACH_SIZE] = "size", [ICMP_UNREACH_HOPS] = "hops",
+					     [ICMP_UNREACH_LATE] = "late" };
 	const char *name = words_next(w);
 	struct tuple t = { 0 };
 	struct addr from;
@@ -219,7 +220,7 @@ static bool host_dgram_error(struct play *p, struct words *w, uint16_t port)
 	while (why < G_N_ELEMENTS(names) && name && strcmp(name, names[why]))
 		why++;
 	if (!name || why == G_N_ELEMENTS(names) || !host_far(words_next(w), &t.far))
-		return play_fail(p, "host dgram error net|host|port|admin|size|hops ADDRESS:PORT");
+		return play_fail(p, "host dgram error net|host|port|admin|size|hops|late ADDRESS:PORT");
 	t.guest = (struct endpoint){ addr_is_v4(&t.far.addr) ? p->cfg.guest4 : p->cfg.guest6, port };
 	if (words_take(w, "mtu") && !words_number(w, &mtu))
 		return play_fail(p, "mtu NUMBER");
@@ -228,11 +229,11 @@ static bool host_dgram_error(struct play *p, struct words *w, uint16_t port)
 		return play_fail(p, "from ADDRESS");
 	if (!play_start(p))
 		return false;
-	stack_dgram_error(p->st, &t, (enum icmp_unreach)why, (uint32_t)mtu, has_from ? &from : NULL);
+	stack_dgram_error(p->st, &t, (enum icmp_unreach)why, (uint32_t)mtu, has_from ? &from : NULL, p->now);
 	return true;
 }
 
-/* "host dgram 10.0.2.3:53 (20) [by 10]": to the guest; by: a run of datagrams of that size */
+/* "host dgram 10.0.2.3:53 (20) [by 10] [tos N]": to the guest; by: a run of datagrams of that size */
 static bool host_dgram(struct play *p, struct words *w, uint16_t port)
 {
 	const char *from, *len, *end;
@@ -240,7 +241,7 @@ static bool host_dgram(struct play *p, struct words *w, uint16_t port)
 	g_autofree uint8_t *data = NULL;
 	struct dgram_meta m = { 0 };
 	struct iovec iov[2];
-	int64_t n, by = 0;
+	int64_t n, by = 0, tos = 0;
 
 	if (words_take(w, "error"))
 		return host_dgram_error(p, w, port);
@@ -250,6 +251,9 @@ static bool host_dgram(struct play *p, struct words *w, uint16_t port)
 		return play_fail(p, "host dgram ADDRESS:PORT (LENGTH)");
 	if (words_take(w, "by") && !words_number(w, &by))
 		return play_fail(p, "by NUMBER");
+	if (words_take(w, "tos") && !words_number(w, &tos))
+		return play_fail(p, "tos NUMBER");
+	m.tos = (uint8_t)tos;
 	m.gso_size = (uint16_t)by;
 	t.guest = (struct endpoint){ addr_is_v4(&t.far.addr) ? p->cfg.guest4 : p->cfg.guest6, port };
 	data = g_malloc((gsize)n + 1);

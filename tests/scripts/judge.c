@@ -248,7 +248,9 @@ static void judge_na(struct play *p, struct out *o, const struct ip *ip, const u
 /* An error must quote enough for the guest to find its socket: IP header, ports and sequence number. */
 static void judge_quote(struct play *p, struct out *o, const uint8_t *q, uint32_t len)
 {
-	uint32_t hdr = o->v6 ? 40 : 20;
+	bool piece = o->v6 && len > 40 && q[6] == 44; /* a fragment's header follows */
+	uint32_t hdr = (o->v6 ? 40 : 20) + (piece ? 8 : 0);
+	uint8_t proto = q[piece ? 40 : o->v6 ? 6 : 9];
 	const uint8_t *l4 = q + hdr;
 	struct addr guest;
 	struct conn *c;
@@ -261,16 +263,16 @@ static void judge_quote(struct play *p, struct out *o, const uint8_t *q, uint32_
 	o->far.port = bytes_get16(l4 + 2);
 	guest = o->v6 ? addr_from_v6(q + 8) : addr_from_v4(q + 12);
 	o->port = bytes_get16(l4);
-	if (q[o->v6 ? 6 : 9] == (o->v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP)) {
+	if (proto == (o->v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP)) {
 		o->far.port = bytes_get16(l4 + 6);
 		o->port = bytes_get16(l4 + 4);
 		if (l4[0] != (o->v6 ? 128 : 8) || l4[1] || !addr_eq(&guest, o->v6 ? &p->cfg.guest6 : &p->cfg.guest4))
 			play_fail(p, "an ICMP error that quotes no echo request of the guest");
 		return;
 	}
-	if (q[o->v6 ? 6 : 9] == IP_PROTO_UDP && !addr_eq(&guest, o->v6 ? &p->cfg.guest6 : &p->cfg.guest4))
+	if (proto == IP_PROTO_UDP && !addr_eq(&guest, o->v6 ? &p->cfg.guest6 : &p->cfg.guest4))
 		play_fail(p, "an ICMP error that quotes a datagram not from the guest");
-	if (q[o->v6 ? 6 : 9] != IP_PROTO_TCP)
+	if (proto != IP_PROTO_TCP)
 		return;
 	c = play_conn_find(p, bytes_get16(l4));
 	if (!c || !endpoint_eq(&o->far, &c->far) || memcmp(o->v6 ? q + 8 : q + 12, c->guest.addr.b + (o->v6 ? 0 : 12), o->v6 ? 16 : 4))
@@ -341,7 +343,9 @@ static void judge_whole(struct play *p, struct out *o, const struct ip *ip, cons
 	if (judge_sum(l4, ip->payload_len, pseudo) != 0xffff &&
 	    !(ip->proto == IP_PROTO_UDP && !o->v6 && !bytes_get16(l4 + UDP_CSUM_OFFSET)))
 		play_fail(p, "the checksum of protocol %u is wrong", ip->proto);
-	if (ip->hop_limit != 64 && !(ip->proto == IP_PROTO_ICMPV6 && ip->hop_limit == 255))
+	o->hop_limit = ip->hop_limit;
+	o->tos = ip->tos;
+	if (ip->hop_limit != 64 && !(ip->proto == icmp && l4[0] == (o->v6 ? 129 : 0)) && !(ip->proto == IP_PROTO_ICMPV6 && ip->hop_limit == 255))
 		play_fail(p, "hop limit %u", ip->hop_limit);
 	if (ip->proto == IP_PROTO_TCP)
 		judge_tcp(p, o, ip, l4);

@@ -24,6 +24,19 @@ static bool ping_words(struct play *p, struct words *w, struct echo *e, int64_t 
 	return true;
 }
 
+/* "ttl N", "tos N", "df N" in any order; df may be NULL */
+static bool ping_facts(struct play *p, struct words *w, int64_t *ttl, int64_t *tos, int64_t *df)
+{
+	for (;;) {
+		int64_t *to = words_take(w, "ttl") ? ttl : words_take(w, "tos") ? tos : df && words_take(w, "df") ? df : NULL;
+
+		if (!to)
+			return true;
+		if (!words_number(w, to))
+			return play_fail(p, "ttl N, tos N, df N");
+	}
+}
+
 bool ping_guest(struct play *p, struct words *w)
 {
 	g_autoptr(GByteArray) l4 = g_byte_array_new();
@@ -50,8 +63,7 @@ bool ping_guest(struct play *p, struct words *w)
 		g_byte_array_append(l4, &b, 1);
 	}
 	play_note(p, "guest ping id %u seq %u (%" G_GINT64_FORMAT ")", e.id, e.seq, len);
-	craft_send(p, &m, craft_ip(p, &m, &e.guest, &e.far, v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, l4));
-	return !p->fail;
+	return guest_packet(p, &m, &e.guest, &e.far, v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, l4);
 }
 
 enum reason ping_asked(struct stack_host *h, const struct echo *e, const struct iovec *data, int n, uint32_t len, int64_t now)
@@ -77,34 +89,37 @@ enum reason ping_asked(struct stack_host *h, const struct echo *e, const struct 
 	return R_ACCEPTED;
 }
 
-/* "host got echo ADDRESS (LENGTH) [id N] [seq N] [ttl N]" */
+/* "host got echo ADDRESS (LENGTH) [id N] [seq N] [ttl N] [tos N] [df N]" */
 bool ping_host_got(struct play *p, struct words *w)
 {
 	g_autofree struct echo_seen *seen = g_queue_pop_head(&p->echoes);
 	struct echo e = { 0 };
-	int64_t len, ttl = 64;
+	int64_t len, ttl = 64, tos = 0, df = -1;
 
-	if (!ping_words(p, w, &e, &len) || (words_take(w, "ttl") && !words_number(w, &ttl)))
-		return play_fail(p, "host got echo ADDRESS (LENGTH) [id N] [seq N] [ttl N]");
+	if (!ping_words(p, w, &e, &len) || !ping_facts(p, w, &ttl, &tos, &df))
+		return false;
 	if (!seen)
 		return play_fail(p, "expected an echo request, got none");
 	if (seen->len != len || seen->echo.id != e.id || seen->echo.seq != e.seq || seen->echo.hop_limit != ttl ||
+	    seen->echo.tos != tos || (df >= 0 && seen->echo.dont_fragment != df) ||
 	    !addr_eq(&seen->echo.far, &e.far) || !addr_eq(&seen->echo.guest, &e.guest))
-		return play_fail(p, "got echo id %u seq %u ttl %u (%u)", seen->echo.id, seen->echo.seq, seen->echo.hop_limit, seen->len);
+		return play_fail(p, "got echo id %u seq %u ttl %u tos %u df %d (%u)", seen->echo.id, seen->echo.seq, seen->echo.hop_limit,
+				 seen->echo.tos, seen->echo.dont_fragment, seen->len);
 	return true;
 }
 
-/* "host echo ADDRESS (LENGTH) ...": stack_echo();  "host echo error WHY ADDRESS (0) ... [mtu N] [from ADDRESS]": stack_echo_error() */
+/* "host echo ADDRESS (LENGTH) ... [ttl N] [tos N]": stack_echo();  "host echo error WHY ADDRESS (0) ... [mtu N] [from ADDRESS]": stack_echo_error() */
 bool ping_host(struct play *p, struct words *w)
 {
 	static const char *const names[] = { [ICMP_UNREACH_NET] = "net", [ICMP_UNREACH_HOST] = "host", [ICMP_UNREACH_PORT] = "port",
-					     [ICMP_UNREACH_ADMIN] = "admin", [ICMP_UNREACH_SIZE] = "size", [ICMP_UNREACH_HOPS] = "hops" };
+					     [ICMP_UNREACH_ADMIN] = "admin", [ICMP_UNREACH_SIZE] = "size", [ICMP_UNREACH_HOPS] = "hops",
+					     [ICMP_UNREACH_LATE] = "late" };
 	bool error = words_take(w, "error"), has_from = false;
 	const char *name = error ? words_next(w) : "net";
 	g_autofree uint8_t *data = NULL;
 	struct echo e = { 0 };
 	struct iovec iov[2];
-	int64_t len, mtu = 0;
+	int64_t len, mtu = 0, ttl = 0, tos = 0;
 	struct addr from;
 	size_t why = 0;
 
@@ -115,10 +130,14 @@ bool ping_host(struct play *p, struct words *w)
 	has_from = words_take(w, "from");
 	if (has_from && (!words_peek(w) || !addr_parse(words_next(w), &from, NULL)))
 		return play_fail(p, "from ADDRESS");
+	if (!ping_facts(p, w, &ttl, &tos, NULL))
+		return false;
+	e.hop_limit = (uint8_t)ttl;
+	e.tos = (uint8_t)tos;
 	if (!play_start(p))
 		return false;
 	if (error) {
-		stack_echo_error(p->st, &e, (enum icmp_unreach)why, (uint32_t)mtu, has_from ? &from : NULL);
+		stack_echo_error(p->st, &e, (enum icmp_unreach)why, (uint32_t)mtu, has_from ? &from : NULL, p->now);
 		return true;
 	}
 	data = g_malloc((gsize)len + 1);
@@ -130,16 +149,20 @@ bool ping_host(struct play *p, struct words *w)
 	return true;
 }
 
-/* "expect echo ADDRESS (LENGTH) [id N] [seq N]": a reply, whose data is the guest's */
+/* "expect echo ADDRESS (LENGTH) [id N] [seq N] [ttl N] [tos N] [in N]": a reply, whose data is the guest's; in: so many fragments */
 bool ping_expect(struct play *p, struct words *w, struct out *o)
 {
 	struct echo e = { 0 };
-	int64_t len;
+	int64_t len, ttl = 64, tos = 0, pieces = 0;
 
 	if (!ping_words(p, w, &e, &len))
 		return false;
+	if (!ping_facts(p, w, &ttl, &tos, NULL) || (words_take(w, "in") && !words_number(w, &pieces)))
+		return play_fail(p, "expect echo ADDRESS (LENGTH) [id N] [seq N] [ttl N] [tos N] [in N]");
 	if (!o)
 		return play_fail(p, "no echo reply came");
+	if (o->hop_limit != ttl || o->tos != tos || o->pieces != pieces)
+		return play_fail(p, "the echo reply came with ttl %u, tos %u, in %u fragments", o->hop_limit, o->tos, o->pieces);
 	return (o->icmp_type == (o->v6 ? 129 : 0) && !o->icmp_code && o->len == len && o->mtu == ((uint32_t)e.id << 16 | e.seq) &&
 		addr_eq(&o->addr, &e.far)) ||
 	       play_fail(p, "no such echo reply\n#   got: %s (%u) id %u seq %u", o->text, o->len, o->mtu >> 16, o->mtu & 0xffff);

@@ -92,7 +92,7 @@ struct out {
 	uint32_t mtu;	     /* ICMP; an echo reply's id and sequence number */
 	uint32_t pieces;     /* fragments it came in, 0: whole */
 	uint32_t len;
-	uint8_t icmp_type, icmp_code;
+	uint8_t icmp_type, icmp_code, hop_limit, tos;
 	bool v6;
 	struct addr addr; /* ARP, NA: whose address; ICMP: the sender */
 	struct mac mac;

@@ -187,14 +187,14 @@ static void failover_silent(struct fixture *f, gconstpointer data)
 {
 	struct msg q = query(1, "example.org", 0), first, second;
 	struct endpoint from1, from2;
-	int64_t start = loop_now();
+	int64_t start = loop_now(NULL);
 
 	relay_new_timed(f, 2, 200, NEVER_MS, NEVER_MS);
 	g_assert_cmpint(ask(f, &q), ==, R_ACCEPTED);
 	g_assert_true(server_hears(f, 0, &first, &from1));
 	while (!server_hears(f, 1, &second, &from2))
 		g_main_context_iteration(f->ctx, TRUE);
-	g_assert_cmpint(loop_now() - start, >=, 200000);
+	g_assert_cmpint(loop_now(NULL) - start, >=, 200000);
 	first = answer_to(&first, 100);
 	server_says(f, 0, &from1, &first);
 	g_assert_cmpuint(f->n_heard, ==, 0);
@@ -311,13 +311,13 @@ static void failover_single(struct fixture *f, gconstpointer data)
 static void fail_timeout(struct fixture *f, gconstpointer data)
 {
 	struct msg q = query(0x4321, "example.org", 1232);
-	int64_t start = loop_now();
+	int64_t start = loop_now(NULL);
 
 	relay_new_timed(f, SERVERS, 20, 50, NEVER_MS);
 	for (uint16_t i = 0; i < 200; i++)
 		g_assert_cmpint(ask_from(f, 1 + i, &q), ==, R_ACCEPTED);
 	until_heard(f, 200);
-	g_assert_cmpint(loop_now() - start, >=, 50000);
+	g_assert_cmpint(loop_now(NULL) - start, >=, 50000);
 	assert_servfail(f, &q);
 	settle(f);
 	g_assert_cmpuint(f->n_heard, ==, 200);
@@ -405,6 +405,32 @@ static void bound_repeated(struct fixture *f, gconstpointer data)
 	g_assert_cmpuint(f->n_heard, ==, 2);
 	dns_relay_stats(f->relay, &queries, &answers);
 	g_assert_cmpuint(queries, ==, 2);
+}
+
+/* Somebody who can spare a descriptor is asked for it before the query fails. */
+static bool spare_one(void *arg)
+{
+	server_close(arg, 2);
+	return true;
+}
+
+static void descriptor_given(struct fixture *f, gconstpointer data)
+{
+	struct rlimit was, low;
+	struct msg q = query(1, "example.org", 0);
+	int lowest = dup(0);
+
+	close(lowest);
+	relay_new_full(f, SERVERS, NEVER_MS, NEVER_MS, NEVER_MS, spare_one);
+	g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &was), ==, 0);
+	low = (struct rlimit){ (rlim_t)lowest, was.rlim_max };
+	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &low), ==, 0);
+	g_assert_cmpint(ask(f, &q), ==, R_ACCEPTED);
+	settle(f);
+	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &was), ==, 0);
+	g_assert_cmpint(f->server[2], ==, -1);
+	server_serves(f, 0, 0);
+	g_assert_cmpuint(f->n_heard, ==, 1);
 }
 
 static void bound_descriptors(struct fixture *f, gconstpointer data)
@@ -533,6 +559,7 @@ int main(int argc, char **argv)
 	TEST("bound/inflight", bound_inflight);
 	TEST("bound/repeated", bound_repeated);
 	TEST("bound/descriptors", bound_descriptors);
+	TEST("bound/descriptor-given", descriptor_given);
 	TEST("query/malformed", query_malformed);
 	TEST("query/fuzz", query_fuzz);
 	TEST("free/in_flight", free_in_flight);

@@ -43,6 +43,7 @@ struct fixture {
 	struct hostsock_origin origin;
 	struct reason_tally drops;
 	struct flow_dgram_env env;
+	struct gateway_tunables tune;
 	struct flow_dgram *d;
 	enum reason map_answer;
 	GArray *seen;
@@ -97,13 +98,15 @@ static inline void fake_error(void *arg, const struct tuple *t, enum icmp_unreac
 
 static inline void begin(struct fixture *f)
 {
-	*f = (struct fixture){ .ctx = g_main_context_new(), .seen = g_array_new(FALSE, TRUE, sizeof(struct seen)), .base = loop_now() };
+	*f = (struct fixture){ .ctx = g_main_context_new(), .seen = g_array_new(FALSE, TRUE, sizeof(struct seen)), .base = loop_now(NULL) };
 	f->loop = loop_new(f->ctx, NULL);
 	g_assert_nonnull(f->loop);
 	flow_dgram_env_init(&f->env);
 	f->env.loop = f->loop;
 	f->env.origin = &f->origin;
 	f->env.drops = &f->drops;
+	f->tune = gateway_tunable_defaults;
+	f->env.tune = &f->tune;
 	f->env.run_each = 1452;
 	f->env.map = fake_map;
 	f->env.to_guest = fake_to_guest;
@@ -244,11 +247,11 @@ static inline gboolean wake_up(gpointer arg)
 static inline void run(struct fixture *f, unsigned n, int ms)
 {
 	GSource *tick = g_timeout_source_new(10);
-	int64_t until = loop_now() + ms * 1000;
+	int64_t until = loop_now(NULL) + ms * 1000;
 
 	g_source_set_callback(tick, wake_up, NULL, NULL);
 	g_source_attach(tick, f->ctx);
-	while (f->seen->len < n && loop_now() < until)
+	while (f->seen->len < n && loop_now(NULL) < until)
 		g_main_context_iteration(f->ctx, TRUE);
 	g_source_destroy(tick);
 	g_source_unref(tick);

@@ -15,7 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 5000, LO_MTU = 1500 };
+enum { WAIT_MS = 5000, LO_MTU = 1500, PING_TOS = 0xb9 };
 
 struct seen {
 	struct echo e;
@@ -32,6 +32,7 @@ struct fixture {
 	struct hostsock_origin origin;
 	struct reason_tally drops;
 	struct flow_echo_env env;
+	struct gateway_tunables tune;
 	struct flow_echo *t;
 	enum reason map_answer;
 	GArray *seen;
@@ -89,6 +90,8 @@ static void begin(struct fixture *f)
 	g_assert_cmpint(fcntl(f->raw, F_SETFL, flags | O_NONBLOCK), ==, 0);
 	f->env = (struct flow_echo_env){ .loop = f->loop, .origin = &f->origin, .drops = &f->drops, .map = fake_map,
 					 .to_guest = fake_to_guest, .error = fake_error, .arg = f };
+	f->tune = gateway_tunable_defaults;
+	f->env.tune = &f->tune;
 	ping_groups("0 0");
 }
 
@@ -118,14 +121,14 @@ static struct flow_echo_stats stats(const struct fixture *f)
 static enum reason ping_len(struct fixture *f, const char *far, uint16_t id, uint16_t seq, uint32_t len, bool df)
 {
 	static uint8_t data[70000];
-	struct echo e = { .far = addr_of(far), .id = id, .seq = seq, .hop_limit = 33, .dont_fragment = df };
+	struct echo e = { .far = addr_of(far), .id = id, .seq = seq, .hop_limit = 33, .tos = PING_TOS, .dont_fragment = df };
 	struct iovec iov[2] = { { data, 1 }, { data + 1, len - 1 } };
 	guint heard = f->seen->len;
 	enum reason r;
 
 	data[0] = (uint8_t)seq;
 	e.guest = addr_of(addr_is_v4(&e.far) ? "10.0.2.15" : "fd00::15");
-	r = flow_echo_send(f->t, &e, iov, 2, len, loop_now());
+	r = flow_echo_send(f->t, &e, iov, 2, len, loop_now(NULL));
 	g_assert_cmpuint(f->seen->len, ==, heard); /* the core is not re-entered */
 	return r;
 }
@@ -137,9 +140,9 @@ static enum reason ping(struct fixture *f, const char *far, uint16_t id, uint16_
 
 static const struct seen *guest_sees(struct fixture *f, guint nth)
 {
-	int64_t limit = loop_now() + WAIT_MS * 1000;
+	int64_t limit = loop_now(NULL) + WAIT_MS * 1000;
 
-	while (f->seen->len <= nth && loop_now() < limit)
+	while (f->seen->len <= nth && loop_now(NULL) < limit)
 		if (!g_main_context_iteration(f->ctx, FALSE))
 			g_usleep(200);
 	g_assert_cmpuint(f->seen->len, ==, nth + 1);
@@ -203,7 +206,7 @@ static void forge(const char *from, uint8_t type, uint8_t code, uint16_t id, uin
 	close(fd);
 }
 
-/* B38: request out with the hop limit less one, reply back under the guest's id and number, data whole; either family. */
+/* B38: request out with its DSCP and the hop limit less one, reply back with its own, under the guest's id and number, data whole; either family. */
 static void replies(void)
 {
 	static const char *const far[] = { "127.0.0.1", "::1" };
@@ -224,6 +227,8 @@ static void replies(void)
 		g_assert_cmpuint(s->e.seq, ==, 77 + i);
 		g_assert_cmpuint(s->len, ==, 56);
 		g_assert_cmpuint(s->first, ==, 77 + i);
+		g_assert_cmpuint(s->e.tos, ==, PING_TOS); /* the kernel reflects it */
+		g_assert_cmpuint(s->e.hop_limit, ==, 63);
 		if (i == 0) {
 			on_the_wire(&f, &ttl);
 			g_assert_cmpuint(ttl, ==, 32);
@@ -363,11 +368,11 @@ static void too_big(void)
 static void bounds(void)
 {
 	struct fixture f;
-	int64_t limit = loop_now() + WAIT_MS * 1000;
+	int64_t limit = loop_now(NULL) + WAIT_MS * 1000;
 
 	begin(&f);
-	f.env.max = 2;
-	f.env.idle = 300000;
+	f.tune.ping_sockets_max = 2;
+	f.tune.ping_idle = 300000;
 	start(&f);
 	for (uint16_t id = 1; id <= 2; id++)
 		g_assert_cmpint(ping(&f, "127.0.0.1", id, 1), ==, R_ACCEPTED);
@@ -378,7 +383,7 @@ static void bounds(void)
 	guest_sees(&f, 3);
 	g_assert_cmpuint(stats(&f).now, ==, 2);
 	g_assert_cmpuint(stats(&f).evicted, ==, 1);
-	while (stats(&f).now && loop_now() < limit)
+	while (stats(&f).now && loop_now(NULL) < limit)
 		if (!g_main_context_iteration(f.ctx, FALSE))
 			g_usleep(1000);
 	g_assert_cmpuint(stats(&f).now, ==, 0);

@@ -1,7 +1,7 @@
 /* loop_fake.h - a core and a link of a few lines; what they are asked to do is kept in a journal, one letter each.
  *
  * e the core's deadline, f flush, R link ready; r link rx, d rx_done, t tx_flush.
- * Below: gateway/loop.h.  Above: loop_test.c, which alone includes this.
+ * Below: gateway/loop.h.  Above: loop_test.c and loop_driven_test.c.
  */
 #ifndef TESTS_LOOP_FAKE_H
 #define TESTS_LOOP_FAKE_H

@@ -79,24 +79,24 @@ static void turn(struct fixture *f)
 
 static void until(struct fixture *f, const char *server)
 {
-	int64_t limit = loop_now() + WAIT_US;
+	int64_t limit = loop_now(NULL) + WAIT_US;
 	struct addr want;
 
 	g_assert_true(addr_parse(server, &want, NULL));
-	while (!addr_eq(&f->first, &want) && loop_now() < limit)
+	while (!addr_eq(&f->first, &want) && loop_now(NULL) < limit)
 		turn(f);
 	g_assert_true(addr_eq(&f->first, &want));
 }
 
 static void calm(struct fixture *f)
 {
-	int64_t limit = loop_now() + CALM_US;
+	int64_t limit = loop_now(NULL) + CALM_US;
 	unsigned calls;
 
-	while (loop_now() < limit - CALM_US / 2) /* what is under way */
+	while (loop_now(NULL) < limit - CALM_US / 2) /* what is under way */
 		turn(f);
 	calls = f->calls;
-	while (loop_now() < limit)
+	while (loop_now(NULL) < limit)
 		turn(f);
 	g_assert_cmpuint(f->calls, ==, calls);
 }

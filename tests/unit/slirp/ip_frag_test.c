@@ -33,7 +33,7 @@ struct bench {
 	struct twin_set *sets; /* SETS */
 	int64_t now;
 	GRand *rand;
-	uint32_t whole, seen[R_COUNT];
+	uint32_t whole, late, seen[R_COUNT];
 };
 
 static void bench_init(struct bench *b, uint32_t seed)
@@ -269,6 +269,27 @@ static void check_whole(const struct twin_set *s, const struct frame *f)
 	g_assert_cmpint(memcmp(f->head + ETH_HDR_LEN + ip.hdr_len, s->byte, s->total), ==, 0);
 }
 
+/* Those whose first fragment came are told about, each once, with its first bytes. */
+static void check_expire(struct bench *b)
+{
+	struct ip_frag_late late;
+	uint32_t want = 0, n = 0;
+
+	for (int i = 0; i < SETS; i++)
+		want += b->sets[i].used && twin_end(b, &b->sets[i]) <= b->now && !b->sets[i].dead && b->sets[i].held[0];
+	while (ip_frag_expire(&b->t, b->now, &late)) {
+		const struct twin_set *s = twin_find(b, &late.ip);
+
+		g_assert_true(s->held[0] && !s->dead && twin_end(b, s) <= b->now);
+		g_assert_cmpmem(late.l4, sizeof(late.l4), s->byte, sizeof(late.l4));
+		g_assert_true(late.ip.is_fragment && !late.ip.frag_off && late.ip.payload_len == s->first.payload_len);
+		n++;
+	}
+	g_assert_cmpuint(n, ==, want);
+	b->late += n;
+	twin_expire(b);
+}
+
 static void check_step(struct bench *b, const struct shard *f)
 {
 	struct twin_set *whole;
@@ -276,8 +297,7 @@ static void check_step(struct bench *b, const struct shard *f)
 	enum reason want, got;
 
 	b->now += g_rand_int_range(b->rand, 0, 40) ? 1 : g_rand_int_range(b->rand, 0, 20) * SECOND + 1;
-	ip_frag_expire(&b->t, b->now);
-	twin_expire(b);
+	check_expire(b);
 	want = twin_add(b, f, &whole);
 	got = shard_give(b, f, &frame);
 	if (want != got)
@@ -330,6 +350,7 @@ static void test_twin(void)
 	for (size_t i = 0; i < G_N_ELEMENTS(all); i++)
 		g_assert_cmpuint(b.seen[all[i]], >, 10);
 	g_assert_cmpuint(b.whole, >, 100);
+	g_assert_cmpuint(b.late, >, 10);
 	g_assert_cmpuint(b.drops.n[R_FRAG_EVICTED], >, 10);
 	g_assert_cmpuint(b.drops.n[R_FRAG_TIMEOUT], >, 10);
 	while (pool->len)

@@ -13,12 +13,13 @@ static void test_unreach(void)
 		[ICMP_UNREACH_ADMIN] = { { 3, 13 }, { 1, 1 } },
 		[ICMP_UNREACH_SIZE] = { { 3, 4 }, { 2, 0 } },
 		[ICMP_UNREACH_HOPS] = { { 11, 0 }, { 3, 0 } },
+		[ICMP_UNREACH_LATE] = { { 11, 1 }, { 3, 1 } },
 	};
 	GRand *rand = g_rand_new_with_seed(1);
 
 	for (int i = 0; i < 4000; i++) {
 		bool v6 = i & 1;
-		enum icmp_unreach why = (enum icmp_unreach)(i / 2 % 6);
+		enum icmp_unreach why = (enum icmp_unreach)(i / 2 % (int)G_N_ELEMENTS(want));
 		struct addr src = random_addr(rand, v6), dst = random_addr(rand, v6);
 		uint32_t quote_len = (uint32_t)g_rand_int_range(rand, 0, 100), len = ICMP_HDR_LEN + quote_len;
 		uint8_t quote[100], *p = malloc(len);
