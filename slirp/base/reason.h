@@ -103,6 +103,11 @@
 	X(DHCP_TYPE, "DHCP message that no client sends to a server, or not in this way") \
 	X(DHCP_OTHER_SERVER, "DHCP message meant for another server") \
 	X(DHCP_DECLINED, "guest declined the address that is its own: it saw somebody else use it") \
+	/* published ports */                                                                          \
+	X(INGRESS_DENIED, "client that the published port's rules do not let in")                      \
+	X(PORT_PAUSED, "published port that is paused or has been removed")                            \
+	X(PORT_CAP, "as many clients on the published port as it may have")                            \
+	X(SOURCE_CAP, "as many clients from one address as the published port lets in")                \
 	/* echo; host firewalls */                                                                     \
 	X(PING_FORBIDDEN, "the host's kernel forbids ping sockets (net.ipv4.ping_group_range)")        \
 	X(ECHO_STRANGER, "echo reply or error that answers no ping of the guest")                      \
