@@ -78,6 +78,11 @@
 	X(HANDSHAKE_TIMEOUT, "guest did not finish the handshake")                                     \
 	X(GUEST_SILENT, "guest acknowledged nothing and answered no probe")                            \
 	X(HALF_CLOSE_TIMEOUT, "half-closed connection with no answer to probes")                       \
+	X(GUEST_REFUSED, "refused by the guest")                                                       \
+	X(GUEST_UNREACHABLE, "guest says by ICMP that the connection cannot be made")                  \
+	X(CONNECT_TIMEOUT, "guest did not answer the SYN")                                             \
+	X(CONNECT_CROSSED, "guest began the same connection at the same time")                         \
+	X(TUPLE_BUSY, "connection with the same ends exists, or has just ended")                       \
 	X(SHUTDOWN, "gateway is shutting down")                                                        \
 	/* DNS relay */                                                                                \
 	X(DNS_MALFORMED, "DNS message is too short or not a query")                                    \
