@@ -50,6 +50,7 @@ struct gateway_config {
 	struct addr dns[GATEWAY_DNS_MAX];    /* name servers to relay to; n_dns 0: those of the host's resolv.conf, followed */
 	unsigned n_dns;
 	const struct journal *journal;	     /* of the caller, who keeps it; NULL: silence */
+	bool slaac; /* the guest may choose addresses of net6 (a /64) for itself, and is invited to */
 	struct gateway_tunables tune;
 	bool udp_filter_open;		     /* UDP from anybody reaches a port the guest has used; else only from those it has sent to */
 };
