@@ -14,11 +14,12 @@
 #include "gateway/loop.h"
 #include "gateway/journal.h"
 #include "gateway/map.h"
+#include "gateway/resolv.h"
 #include "gateway/resolv_watch.h"
 #include "slirp/tcp_conn.h"
 
 #include <errno.h>
-#include <gio/gio.h>
+#include <glib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 
@@ -79,6 +80,7 @@ void gateway_config_init(struct gateway_config *cfg)
 		.v4 = true,
 		.v6 = true,
 		.mtu = 65520,
+		.tune = gateway_tunable_defaults,
 		.gw_mac = { { 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02 } },
 		.guest_mac = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 } },
 	};
@@ -201,6 +203,11 @@ static void gw_dns_answer(void *arg, const struct tuple *t, const uint8_t *msg, 
 	stack_dgram(gw->stack, t, &(struct dgram_meta){ 0 }, &(struct iovec){ (void *)msg, len }, 1, len);
 }
 
+static bool gw_give_way(void *arg)
+{
+	return flow_dgram_give_way(((struct gateway *)arg)->udp);
+}
+
 static void gw_hostinfo_event(struct loop_watch *w, uint32_t events, int64_t now)
 {
 	hostinfo_read(container_of(w, struct gateway, hostinfo_watch)->hostinfo);
@@ -218,7 +225,7 @@ static void gw_link_gone(void *arg, int err)
 
 static bool gw_no_memory(GError **err)
 {
-	g_set_error_literal(err, G_IO_ERROR, G_IO_ERROR_FAILED, "out of memory");
+	g_set_error_literal(err, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "out of memory");
 	return false;
 }
 
@@ -245,7 +252,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	memcpy(sc.search, cfg->search, sizeof(sc.search));
 	sc.link = gw->link->caps;
 	if (getrandom(&sc.key, sizeof(sc.key), 0) != sizeof(sc.key)) {
-		g_set_error_literal(err, G_IO_ERROR, G_IO_ERROR_FAILED, "the kernel gives no random bytes");
+		g_set_error_literal(err, G_FILE_ERROR, G_FILE_ERROR_FAILED, "the kernel gives no random bytes");
 		return false;
 	}
 	gw->host = (struct stack_host){ .tx_get = gw_tx_get, .tx_put = gw_tx_put, .tcp_syn = gw_tcp_syn, .tcp_gone = gw_tcp_gone,
@@ -258,11 +265,11 @@ static bool gw_make_dns(struct gateway *gw, GError **err)
 {
 	uint32_t headers = (gw->cfg.v6 ? 40 : 20) + 8;
 	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = (uint16_t)(gw->cfg.mtu - headers), .drops = &gw->drops,
-				       .answer = gw_dns_answer, .arg = gw };
+				       .answer = gw_dns_answer, .give_way = gw_give_way, .arg = gw };
 
 	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
 	if (!dc.n_servers) {
-		int n = hostinfo_resolv(GATEWAY_RESOLV_CONF, dc.servers, DNS_RELAY_SERVERS);
+		int n = resolv_servers(GATEWAY_RESOLV_CONF, dc.servers, DNS_RELAY_SERVERS);
 
 		dc.n_servers = n > 0 ? (unsigned)n : 0; /* none: the relay says SERVFAIL */
 	}
@@ -278,6 +285,7 @@ static bool gw_make_udp(struct gateway *gw, GError **err)
 	env.loop = gw->loop;
 	env.origin = &gw->origin;
 	env.drops = &gw->drops;
+	env.tune = &gw->cfg.tune;
 	env.open_filter = gw->cfg.udp_filter_open;
 	env.run_each = gw->link->caps.mtu - 40u - 8u; /* the larger of both families' headers */
 	env.map = gw_udp_map;
@@ -293,7 +301,7 @@ static bool gw_make_udp(struct gateway *gw, GError **err)
 static bool gw_make_echo(struct gateway *gw, GError **err)
 {
 	gw->echo = flow_echo_new(&(struct flow_echo_env){ .loop = gw->loop, .origin = &gw->origin, .drops = &gw->drops,
-							  .journal = gw->cfg.journal, .map = gw_echo_map, .to_guest = gw_echo_to_guest,
+							  .journal = gw->cfg.journal, .tune = &gw->cfg.tune, .map = gw_echo_map, .to_guest = gw_echo_to_guest,
 							  .error = gw_echo_error, .arg = gw });
 	return gw->echo || gw_no_memory(err);
 }
@@ -310,52 +318,70 @@ static void gw_make_resolv(struct gateway *gw)
 
 static bool gw_make_hostinfo(struct gateway *gw, GError **err)
 {
-	gw->hostinfo = hostinfo_new(err);
+	const struct gateway_config *cfg = &gw->cfg;
+
+	if (!cfg->hostinfo) {
+		if (cfg->host_loopback || cfg->own_addresses)
+			return true;
+		g_set_error_literal(err, G_FILE_ERROR, G_FILE_ERROR_FAILED, "nobody knows the host's own addresses, which are to be closed");
+		return false;
+	}
+	gw->hostinfo = cfg->hostinfo(err);
 	if (!gw->hostinfo)
 		return false;
 	gw->hostinfo_watch.fn = gw_hostinfo_event;
-	if (!loop_watch_add(gw->loop, &gw->hostinfo_watch, hostinfo_fd(gw->hostinfo), EPOLLIN))
+	if (hostinfo_fd(gw->hostinfo) < 0 || !loop_watch_add(gw->loop, &gw->hostinfo_watch, hostinfo_fd(gw->hostinfo), EPOLLIN))
 		return true;
 	return gw_no_memory(err);
 }
 
-static bool gw_make(struct gateway *gw, GMainContext *ctx, GError **err)
+static bool gw_make(struct gateway *gw, GError **err)
 {
 	const struct gateway_config *cfg = &gw->cfg;
 
-	gw->loop = loop_new(ctx, err);
-	if (!gw->loop)
-		return false;
 	flow_table_init(&gw->flows, gw->loop, 0, 0);
 	gw->pool = (struct host_tcp_pool){ .loop = gw->loop, .rcvbuf_budget = GATEWAY_RCVBUF_BUDGET };
 	gw->origin.outbound4 = cfg->outbound4;
 	gw->origin.outbound6 = cfg->outbound6;
 	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
 	gw->tcp_env = (struct flow_tcp_env){ .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
-					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT, .own_addresses = cfg->host_loopback };
+					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT, .own_addresses = cfg->host_loopback || cfg->own_addresses };
 	gw_make_resolv(gw);
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) || !gw_make_stack(gw, err))
 		return false;
-	loop_linger(gw->loop);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
 	return true;
 }
 
-struct gateway *gateway_new(const struct gateway_config *cfg, struct link *link, GMainContext *ctx, GError **err)
+struct gateway *gateway_new_on(const struct gateway_config *cfg, struct link *link, struct loop *loop, GError **err)
 {
 	struct gateway *gw = g_try_new0(struct gateway, 1);
 
 	if (!gw) {
 		link_free(link);
+		loop_free(loop);
 		gw_no_memory(err);
 		return NULL;
 	}
 	gw->cfg = *cfg;
 	gw->link = link;
-	if (gw_make(gw, ctx, err))
+	gw->loop = loop;
+	if (gw_make(gw, err))
 		return gw;
 	gateway_free(gw);
 	return NULL;
+}
+
+struct gateway *gateway_new(const struct gateway_config *cfg, struct link *link, GMainContext *ctx, GError **err)
+{
+	struct loop *loop = loop_new(ctx, err);
+
+	if (!loop) {
+		link_free(link);
+		return NULL;
+	}
+	loop_linger(loop);
+	return gateway_new_on(cfg, link, loop, err);
 }
 
 void gateway_free(struct gateway *gw)

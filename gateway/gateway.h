@@ -1,13 +1,14 @@
 /* gateway.h - one gateway: a guest's link on one side, the host's sockets on the other.
  *
- * What it is: the composition of core (slirp/), policy and all I/O, hosted by a GLib main context.
+ * What it is: the composition of core (slirp/), policy and all I/O, hosted by a GLib main context or driven by an application.
  * What it is not: a door.  Doors (gateway/doors) fill a gateway_config, make a link and call gateway_new().
- * Threads: everything of one gateway runs in the thread that iterates its GMainContext.  Two gateways share nothing.
+ * Threads: everything of one gateway runs in the thread that iterates its GMainContext, or calls loop_run().  Two gateways share nothing.
  * Below: slirp, policy.  Above: gateway/doors, tests.
  */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
+#include "gateway/gateway_tunable.h"
 #include "gateway/link.h"
 #include "slirp/base/addr.h"
 #include "slirp/base/reason.h"
@@ -26,7 +27,9 @@ enum {
 	GATEWAY_MTU_MAX = 65521,
 };
 
+struct hostinfo;
 struct journal;
+struct loop;
 
 /* What the guest sees.  Defaults: gateway_config_init(). */
 struct gateway_config {
@@ -40,11 +43,14 @@ struct gateway_config {
 	char search[STACK_SEARCH_LEN]; /* domains with blanks between, told by DHCP and router advertisements */
 
 	bool host_loopback;		     /* the gateway address leads to the host's loopback, and the host's own addresses are open */
+	bool own_addresses;		     /* they are open anyway */
+	struct hostinfo *(*hostinfo)(GError **err); /* who knows them: hostinfo.h; needed unless they are open */
 	struct addr outbound4, outbound6;    /* source of outgoing connections; addr_any: the kernel chooses */
 	char outbound_if[IF_NAMESIZE];	     /* SO_BINDTODEVICE; "": none */
 	struct addr dns[GATEWAY_DNS_MAX];    /* name servers to relay to; n_dns 0: those of the host's resolv.conf, followed */
 	unsigned n_dns;
 	const struct journal *journal;	     /* of the caller, who keeps it; NULL: silence */
+	struct gateway_tunables tune;
 	bool udp_filter_open;		     /* UDP from anybody reaches a port the guest has used; else only from those it has sent to */
 };
 
@@ -74,6 +80,8 @@ struct gateway;
 /* Takes ownership of link, also on failure.  ctx: the context whose loop hosts the gateway, made for it
  * (loop_linger()); a reference is taken.  cfg is copied. */
 struct gateway *gateway_new(const struct gateway_config *cfg, struct link *link, GMainContext *ctx, GError **err);
+/* The same on a loop that the caller has made; link and loop are taken, also on failure. */
+struct gateway *gateway_new_on(const struct gateway_config *cfg, struct link *link, struct loop *loop, GError **err);
 /* Resets every flow (the guest and the far sides get RST), then frees.  NULL is a no-op. */
 void gateway_free(struct gateway *gw);
 

@@ -1,4 +1,4 @@
-/* hostinfo.c - the host's own addresses and name servers.
+/* hostinfo.c - the host's own addresses, followed by netlink.  See hostinfo.h.
  *
  * The set has two levels, because one address may stand on several interfaces and only the last one to lose it makes it foreign:
  * places is keyed by (address, prefix length, interface), counts by the address alone.
@@ -8,8 +8,9 @@
  */
 #include "gateway/hostinfo.h"
 
+#include "slirp/base/list.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 #include <sys/time.h>
@@ -28,11 +29,17 @@ struct set {
 	GHashTable *counts; /* struct addr, owned -> how many places */
 };
 
-struct hostinfo {
+struct followed {
+	struct hostinfo host;
 	struct mnl_socket *notes;
 	struct set own;
 	bool lost; /* notifications were lost: dump anew */
 };
+
+static struct followed *followed_of(struct hostinfo *h)
+{
+	return container_of(h, struct followed, host);
+}
 
 static guint addr_hash(gconstpointer key)
 {
@@ -147,7 +154,7 @@ static int dump_once(struct mnl_socket *nl, struct set *s, uint32_t seq)
 }
 
 /* The whole set anew; on failure the old one stays. */
-static int dump(struct hostinfo *h)
+static int dump(struct followed *h)
 {
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	struct timeval patience = { .tv_sec = 1 };
@@ -173,42 +180,19 @@ static int dump(struct hostinfo *h)
 	return 0;
 }
 
-struct hostinfo *hostinfo_new(GError **err)
+static void followed_free(struct hostinfo *host)
 {
-	struct hostinfo *h = g_new0(struct hostinfo, 1);
-	int rc = 0;
+	struct followed *h = followed_of(host);
 
-	set_init(&h->own);
-	h->notes = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!h->notes || mnl_socket_bind(h->notes, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, MNL_SOCKET_AUTOPID) < 0)
-		rc = -errno;
-	else
-		rc = dump(h);
-	if (rc < 0) {
-		g_set_error(err, G_FILE_ERROR, g_file_error_from_errno(-rc), "cannot read the host's own addresses: %s", g_strerror(-rc));
-		hostinfo_free(h);
-		return NULL;
-	}
-	return h;
-}
-
-void hostinfo_free(struct hostinfo *h)
-{
-	if (!h)
-		return;
 	if (h->notes)
 		mnl_socket_close(h->notes);
 	set_clear(&h->own);
 	g_free(h);
 }
 
-int hostinfo_fd(const struct hostinfo *h)
+static int followed_read(struct hostinfo *host)
 {
-	return mnl_socket_get_fd(h->notes);
-}
-
-int hostinfo_read(struct hostinfo *h)
-{
+	struct followed *h = followed_of(host);
 	char buf[MESSAGE_SIZE] __attribute__((aligned(8)));
 	int rc = 0;
 
@@ -229,65 +213,29 @@ int hostinfo_read(struct hostinfo *h)
 	return rc;
 }
 
-bool hostinfo_is_own(const struct hostinfo *h, const struct addr *a)
+static bool followed_is_own(const struct hostinfo *host, const struct addr *a)
 {
-	return g_hash_table_contains(h->own.counts, a);
+	return g_hash_table_contains(container_of(host, const struct followed, host)->own.counts, a);
 }
 
-/* The one place that opens a resolv.conf.  Returns how many bytes, or -errno; buf is closed by a NUL. */
-static int resolv_read(const char *path, char *buf, size_t size)
+struct hostinfo *hostinfo_new(GError **err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	size_t len = 0;
-	ssize_t n = 1;
+	static const struct hostinfo_ops ops = { .is_own = followed_is_own, .read = followed_read, .free = followed_free };
+	struct followed *h = g_new0(struct followed, 1);
+	int rc = 0;
 
-	if (fd < 0)
-		return -errno;
-	while (n > 0 && len < size - 1) {
-		n = read(fd, buf + len, size - 1 - len);
-		if (n < 0) {
-			n = -errno;
-			close(fd);
-			return (int)n;
-		}
-		len += (size_t)n;
+	h->host = (struct hostinfo){ .ops = &ops, .fd = -1 };
+	set_init(&h->own);
+	h->notes = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (!h->notes || mnl_socket_bind(h->notes, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, MNL_SOCKET_AUTOPID) < 0)
+		rc = -errno;
+	else
+		rc = dump(h);
+	if (rc < 0) {
+		g_set_error(err, G_FILE_ERROR, g_file_error_from_errno(-rc), "cannot read the host's own addresses: %s", g_strerror(-rc));
+		followed_free(&h->host);
+		return NULL;
 	}
-	close(fd);
-	buf[len] = '\0';
-	return (int)len;
-}
-
-/* "nameserver ADDR" with nothing but blanks behind it; a %scope does not parse as an address. */
-static bool resolv_line(const char *line, struct addr *ret)
-{
-	static const char keyword[] = "nameserver";
-	const char *end;
-
-	if (strncmp(line, keyword, sizeof(keyword) - 1))
-		return false;
-	line += sizeof(keyword) - 1;
-	if (*line != ' ' && *line != '\t')
-		return false;
-	line += strspn(line, " \t");
-	if (!addr_parse(line, ret, &end))
-		return false;
-	return end[strspn(end, " \t\r")] == '\0' || (*end && strchr(" \t", *end) && strchr("#;", end[strspn(end, " \t")]));
-}
-
-int hostinfo_resolv(const char *path, struct addr *ret, unsigned max)
-{
-	g_autofree char *text = g_malloc(HOSTINFO_RESOLV_SIZE);
-	int rc = resolv_read(path, text, HOSTINFO_RESOLV_SIZE);
-	char *rest = text, *line;
-	unsigned n = 0;
-
-	if (rc < 0)
-		return rc;
-	while (n < max && (line = strsep(&rest, "\n"))) {
-		struct addr a;
-
-		if (resolv_line(line, &a))
-			ret[n++] = a;
-	}
-	return (int)n;
+	h->host.fd = mnl_socket_get_fd(h->notes);
+	return &h->host;
 }

@@ -1,10 +1,14 @@
-/* hostinfo.h - what the host knows about itself: its own addresses, and the name servers it uses.
+/* hostinfo.h - what the host knows about itself: its own addresses.
  *
- * What it is: the set of addresses of the gateway's network namespace, dumped once and kept current by netlink notifications, so that
- * "is this address the host itself?" is one look-up per new flow; and a reader of resolv.conf.
+ * What it is: the answer to "is this address the host itself?", one question per new flow, from one of two suppliers:
+ *	hostinfo_new()		the set of addresses of the gateway's network namespace, dumped once and kept current by netlink
+ *				notifications (libmnl): one look-up
+ *	hostinfo_plain_new()	asks the kernel each time, by bind(); remembers nothing and needs libc alone
  * What it is not: a watch on anything; the owner polls hostinfo_fd() and calls hostinfo_read().
- * Below: slirp/base, libmnl.  Above: gateway, gateway/doors.  rtnetlink(7), resolv.conf(5).
- * syscalls: socket bind sendto recvmsg setsockopt openat read close
+ * Below: slirp/base; hostinfo.c: libmnl, so a program without libmnl links hostinfo_plain.c and names only that.
+ * Above: gateway, gateway/doors.  rtnetlink(7), ip(7).
+ * prefixes: hostinfo_
+ * syscalls: socket bind sendto recvmsg setsockopt close
  */
 #ifndef GATEWAY_HOSTINFO_H
 #define GATEWAY_HOSTINFO_H
@@ -14,28 +18,48 @@
 #include <glib.h>
 #include <stdbool.h>
 
-enum {
-	HOSTINFO_RESOLV_SIZE = 65536, /* bytes of resolv.conf that are read; name servers behind them are not seen */
+struct hostinfo;
+
+struct hostinfo_ops {
+	bool (*is_own)(const struct hostinfo *h, const struct addr *a);
+	int (*read)(struct hostinfo *h);
+	void (*free)(struct hostinfo *h);
 };
 
-struct hostinfo;
+/* The front of every supplier's own struct. */
+struct hostinfo {
+	const struct hostinfo_ops *ops;
+	int fd;
+};
 
 /* Subscribes and takes the first dump.  NULL with err set when the kernel refuses. */
 struct hostinfo *hostinfo_new(GError **err);
-void hostinfo_free(struct hostinfo *h);
+/* Cannot fail. */
+struct hostinfo *hostinfo_plain_new(GError **err);
 
-/* Non-blocking; readable when something changed. */
-int hostinfo_fd(const struct hostinfo *h);
+static inline void hostinfo_free(struct hostinfo *h)
+{
+	if (h)
+		h->ops->free(h);
+}
+
+/* Non-blocking; readable when something changed.  -1: nobody says so. */
+static inline int hostinfo_fd(const struct hostinfo *h)
+{
+	return h->fd;
+}
 
 /* Takes what the descriptor has.  After lost notifications (ENOBUFS) the whole set is dumped anew; should that fail, the old set
  * stays in force, -errno comes back, and the next call tries again. */
-int hostinfo_read(struct hostinfo *h);
+static inline int hostinfo_read(struct hostinfo *h)
+{
+	return h->ops->read(h);
+}
 
 /* Whether an interface of this namespace, loopback among them, has the address. */
-bool hostinfo_is_own(const struct hostinfo *h, const struct addr *a);
-
-/* The name servers of a resolv.conf in their order, at most max.  Lines of other keywords, comments, addresses that do not parse and
- * addresses with a %scope are passed over.  Returns how many, or -errno when the file cannot be read. */
-int hostinfo_resolv(const char *path, struct addr *ret, unsigned max);
+static inline bool hostinfo_is_own(const struct hostinfo *h, const struct addr *a)
+{
+	return h->ops->is_own(h, a);
+}
 
 #endif

@@ -41,7 +41,7 @@ enum reason map_to_host(const struct gateway_config *cfg, const struct hostinfo 
 		return map_service(cfg, dns, dst, is_dns, ret);
 	if (prefix_contains(v4 ? &cfg->net4 : &cfg->net6, &dst->addr))
 		return R_HOST_UNREACHABLE; /* nobody else lives on the guest's link */
-	if (host && !cfg->host_loopback && hostinfo_is_own(host, &dst->addr))
+	if (host && !cfg->host_loopback && !cfg->own_addresses && hostinfo_is_own(host, &dst->addr))
 		return R_HOST_LOOPBACK;
 	*ret = *dst;
 	return R_ACCEPTED;

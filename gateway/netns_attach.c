@@ -5,7 +5,7 @@
  */
 #include "gateway/netns_attach.h"
 
-#include "gateway/hostinfo.h"
+#include "gateway/resolv.h"
 #include "gateway/netns_link.h"
 
 #include <errno.h>
@@ -165,7 +165,7 @@ static bool resolv_leads_here(const char *root, const char *file, const struct g
 	if (fd < 0)
 		return fd != -ENOENT && fd != -ENOTDIR;
 	g_snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	n = hostinfo_resolv(self, servers, G_N_ELEMENTS(servers));
+	n = resolv_servers(self, servers, G_N_ELEMENTS(servers));
 	close(fd);
 	for (int i = 0; i < n; i++) {
 		if (leads_here(&servers[i], net))

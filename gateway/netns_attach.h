@@ -2,7 +2,7 @@
  *
  * What it is: the child of `slirpgate attach`: finds the namespace, enters it, puts a configured tap there; the descriptor comes out.
  * What it is not: a change to anything else there: mounts, resolv.conf, other interfaces and processes stay as they are.
- * Below: netns_child.h, netns_link.h, hostinfo.h (resolv.conf).  Above: gateway/doors.  setns(2), ioctl_ns(2), openat2(2).
+ * Below: netns_child.h, netns_link.h, resolv.h.  Above: gateway/doors.  setns(2), ioctl_ns(2), openat2(2).
  *
  *   child: open the namespace; setns, joining the user namespace that owns it when that is what it takes
  *          unshare a network namespace for a moment, make the tap in it, move the tap to where it belongs; setns back, configure, TAP

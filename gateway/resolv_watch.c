@@ -6,7 +6,7 @@
  */
 #include "gateway/resolv_watch.h"
 
-#include "gateway/hostinfo.h"
+#include "gateway/resolv.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -145,7 +145,7 @@ static void watch_settled(struct loop_timer *t, int64_t now)
 
 	(void)now;
 	watch_arm(w);
-	n = hostinfo_resolv(w->path, servers, WATCH_SERVERS);
+	n = resolv_servers(w->path, servers, WATCH_SERVERS);
 	if (n >= 0)
 		w->fn(w->arg, servers, (unsigned)n);
 }

@@ -3,9 +3,9 @@
  * What it is: an inotify descriptor in the loop.  Watched are the file itself (written in place, also through a bind mount), and the
  * directory of every step of the symlinks that lead to it (replaced by rename, link swapped, file made anew).  A directory that is missing
  * is awaited in the nearest one that exists.  50 ms after the last change the file is read and its name servers are handed over.
- * What it is not: a parser or an opener (hostinfo_resolv(): the one function that reads it), a server list (dns_relay_set_servers()).
+ * What it is not: a parser or an opener (resolv_servers(): the one function that reads it), a server list (dns_relay_set_servers()).
  * Blind to: a file system mounted over the path (inotify says nothing), a directory of the path renamed higher up.
- * Below: loop.h, hostinfo.h.  Above: gateway.c.  inotify(7), resolv.conf(5).
+ * Below: loop.h, resolv.h.  Above: gateway.c.  inotify(7), resolv.conf(5).
  */
 #ifndef GATEWAY_RESOLV_WATCH_H
 #define GATEWAY_RESOLV_WATCH_H

@@ -3,6 +3,7 @@
 
 #include "gateway/doors/cli.h"
 #include "gateway/doors/cli_report.h"
+#include "gateway/hostinfo.h"
 #include "gateway/link_tap.h"
 #include "gateway/netns_child.h"
 
@@ -153,6 +154,7 @@ bool cli_serve_link(struct cli_serve *s, int tap, void (*on_gone)(void *arg, int
 	if (!link)
 		return false;
 	net.journal = s->journal;
+	net.hostinfo = hostinfo_new;
 	s->gw = gateway_new(&net, link, s->ctx, err);
 	if (!s->gw)
 		return false;
