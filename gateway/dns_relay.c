@@ -392,7 +392,7 @@ static struct dns_query *dns_relay_find(const struct dns_relay *r, uint32_t hash
 static struct dns_query *dns_query_new(struct dns_relay *r, const struct tuple *t, uint32_t len, uint32_t hash,
 				       int64_t now)
 {
-	struct dns_query *q = g_try_malloc0(sizeof(*q) + len);
+	struct dns_query *q = mem_new0(r->cfg.mem, sizeof(*q) + len);
 
 	if (!q)
 		return NULL;

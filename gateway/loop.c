@@ -512,6 +512,11 @@ void loop_watch_close(struct loop *l, struct loop_watch *w)
 	close(w->fd);
 }
 
+void loop_use_mem(struct loop *l, struct mem *m)
+{
+	l->timers.mem = m;
+}
+
 bool loop_timer_set(struct loop *l, struct loop_timer *t, int64_t at)
 {
 	if (!timerq_set(&l->timers, &t->timer, at))
