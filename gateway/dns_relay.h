@@ -7,7 +7,7 @@
  * What it is not: a cache, a resolver, a policy.  DNS over TCP is an ordinary flow that map.c leads to
  * dns_relay_server().
  * Bounds: 256 queries in flight; one more gives up the oldest.  5 s in all per query.  RFC 1035, 5452, 6891.
- * Below: loop.h, hostsock.h, slirp/base.  Above: gateway.c.
+ * Below: loop.h, hostsock.h, slirp/base, slirp/wire/dns_wire.h.  Above: gateway.c.
  */
 #ifndef GATEWAY_DNS_RELAY_H
 #define GATEWAY_DNS_RELAY_H
@@ -26,7 +26,7 @@ struct dns_relay;
 struct dns_relay_config {
 	struct addr servers[DNS_RELAY_SERVERS];
 	unsigned n_servers;
-	uint16_t max_answer; /* the caller's MTU limit; at least 512 (RFC 1035 4.2.1) */
+	uint16_t max_answer; /* the largest datagram that answer() takes; at least 512 (RFC 1035 4.2.1) */
 	/* DNS_FULL, DNS_MISMATCH, DNS_TIMEOUT, NO_DNS are counted here; dns_relay_query()'s are the caller's. */
 	struct reason_tally *drops;
 	/* A message for the guest of flow t, at most max_answer bytes.  Called from the loop. */

@@ -27,6 +27,7 @@
 
 enum {
 	GATEWAY_DNS_PORT = 53,
+	GATEWAY_DNS_ANSWER = 65535 - 40 - 8, /* beyond the guest's MTU it goes in fragments */
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
 	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
 	GATEWAY_NTH_GW = 2,
@@ -267,8 +268,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 
 static bool gw_make_dns(struct gateway *gw, GError **err)
 {
-	uint32_t headers = (gw->cfg.v6 ? 40 : 20) + 8;
-	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = (uint16_t)(gw->cfg.mtu - headers), .drops = &gw->drops, .mem = gw->cfg.mem,
+	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = GATEWAY_DNS_ANSWER, .drops = &gw->drops, .mem = gw->cfg.mem,
 				       .answer = gw_dns_answer, .give_way = gw_give_way, .arg = gw };
 
 	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
@@ -356,6 +356,8 @@ static bool gw_make(struct gateway *gw, GError **err)
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) || !gw_make_stack(gw, err))
 		return false;
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
+	stack_link_up(gw->stack, loop_now(gw->loop));
+	loop_kick(gw->loop);
 	return true;
 }
 

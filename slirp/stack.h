@@ -150,6 +150,9 @@ void stack_expire(struct stack *st, int64_t now);
 int64_t stack_deadline(const struct stack *st);
 /* True while stack_flush() has left work over (budgets): call it again in the next turn without waiting. */
 bool stack_pending(const struct stack *st);
+/* The guest's link is there (again), or what the guest is told has changed: the initial router advertisements leave, the first with the
+ * next stack_expire(). */
+void stack_link_up(struct stack *st, int64_t now);
 /* The link has room again. */
 void stack_link_ready(struct stack *st);
 
