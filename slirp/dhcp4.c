@@ -109,11 +109,11 @@ static void dhcp4_put_asked(struct dhcp4 *d)
 
 	if (dhcp4_asked(d, DHCP_OPT_MASK))
 		dhcp4_put_mask(d);
-	if (dhcp4_asked(d, DHCP_OPT_ROUTES))
+	if (dhcp4_asked(d, DHCP_OPT_ROUTES) && !cfg->isolated)
 		dhcp4_put_routes(d);
-	if (dhcp4_asked(d, DHCP_OPT_ROUTER))
+	if (dhcp4_asked(d, DHCP_OPT_ROUTER) && !cfg->isolated)
 		dhcp_wire_put_addr(&d->w, DHCP_OPT_ROUTER, &cfg->gw4);
-	if (dhcp4_asked(d, DHCP_OPT_DNS))
+	if (dhcp4_asked(d, DHCP_OPT_DNS) && !cfg->isolated)
 		dhcp_wire_put_addr(&d->w, DHCP_OPT_DNS, &cfg->dns4);
 	if (dhcp4_asked(d, DHCP_OPT_MTU))
 		dhcp4_put_mtu(d);

@@ -126,10 +126,23 @@ enum reason stack_input(struct stack *st, const struct frame *f, int64_t now)
 	return r;
 }
 
+bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac)
+{
+	return guests_nth(st, n, addr, mac);
+}
+
+void stack_advertise(struct stack *st)
+{
+	st->ra_wanted = st->cfg.v6;
+}
+
 void stack_flush(struct stack *st, int64_t now)
 {
 	struct list batch, *n;
 
+	if (st->ra_wanted)
+		ra_refresh(st, now);
+	st->ra_wanted = false;
 	list_init(&batch);
 	list_splice_tail(&batch, &st->touched);
 	while ((n = list_pop_head(&batch)))

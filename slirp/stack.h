@@ -123,6 +123,8 @@ struct stack_config {
 	struct prefix net4, net6;
 	bool any_guest; /* guests are not configured but learned (guests.h): guest_mac and guest6 mean nothing, guest4 is the first DHCP lease */
 	bool slaac; /* any address of net6 that is not ours is the guest's; router advertisements then invite it to choose one */
+	bool dhcp_off;	/* DHCPv4 is silent */
+	bool isolated;	/* DHCPv4 names neither router nor name server */
 	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* what DHCP tells the guest; "": nothing */
 	char search[STACK_SEARCH_LEN];	/* domains with blanks between them */
 	struct stack_link link;
@@ -154,6 +156,10 @@ void stack_expire(struct stack *st, int64_t now);
 int64_t stack_deadline(const struct stack *st);
 /* True while stack_flush() has left work over (budgets): call it again in the next turn without waiting. */
 bool stack_pending(const struct stack *st);
+/* The n-th neighbour learned (any_guest); false: there are no more. */
+bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac);
+/* A router advertisement to everybody leaves with the next flush (IPv6 only). */
+void stack_advertise(struct stack *st);
 /* The link has room again. */
 void stack_link_ready(struct stack *st);
 

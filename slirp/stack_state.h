@@ -32,6 +32,7 @@ struct stack {
 	struct tcp_rx_pool rx;
 	struct guests guests;
 	bool ra_heard;	 /* the guest has asked for router advertisements */
+	bool ra_wanted;	 /* somebody wants one to be sent */
 	int64_t ra_at; /* when the last one left */
 	struct ip_frag frag;
 	uint16_t ip_id;	     /* of the next IPv4 packet */
