@@ -59,6 +59,11 @@ void tcp_tw_remove(struct tcp_tw *tw, struct tcp_tw_entry *e)
 	e->live = 0;
 }
 
+uint32_t tcp_tw_age(const struct tcp_tw *tw, const struct tcp_tw_entry *e, int64_t now)
+{
+	return tw_ms(now + tw->lifetime) - e->expires;
+}
+
 /* Moves everything into a ring twice as large.  False: no memory, or at the maximum. */
 static bool tw_grow(struct tcp_tw *tw)
 {
@@ -68,8 +73,8 @@ static bool tw_grow(struct tcp_tw *tw)
 
 	if (tw->room && room > tw->max)
 		return false;
-	ring = g_try_new(struct tcp_tw_entry, room);
-	bucket = g_try_new0(uint32_t, room);
+	ring = mem_new(tw->mem, room * sizeof(*ring));
+	bucket = mem_new0(tw->mem, room * sizeof(*bucket));
 	if (!ring || !bucket) {
 		g_free(ring);
 		g_free(bucket);

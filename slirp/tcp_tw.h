@@ -9,6 +9,7 @@
 #define SLIRP_TCP_TW_H
 
 #include "slirp/base/addr.h"
+#include "slirp/base/mem.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +34,7 @@ struct tcp_tw {
 	uint32_t used;		   /* entries from head on, those that ended early included */
 	uint32_t max;
 	int64_t lifetime; /* microseconds */
+	struct mem *mem;  /* NULL, or set after tcp_tw_init() */
 };
 
 void tcp_tw_init(struct tcp_tw *tw, uint32_t max, int64_t lifetime);
@@ -42,6 +44,8 @@ void tcp_tw_clear(struct tcp_tw *tw);
 void tcp_tw_add(struct tcp_tw *tw, const struct tcp_tw_entry *e, int64_t now);
 /* The live entry of t, or NULL.  Valid until the next call. */
 struct tcp_tw_entry *tcp_tw_find(struct tcp_tw *tw, const struct tuple *t, uint32_t hash, int64_t now);
+/* Milliseconds since e was added. */
+uint32_t tcp_tw_age(const struct tcp_tw *tw, const struct tcp_tw_entry *e, int64_t now);
 void tcp_tw_remove(struct tcp_tw *tw, struct tcp_tw_entry *e);
 
 #endif
