@@ -243,7 +243,6 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	sc.gw_mac6 = cfg->gw_mac6;
 	sc.ll6 = cfg->ll6;
 	sc.any_guest = cfg->any_guest;
-	sc.slaac = cfg->slaac;
 	sc.dhcp_off = cfg->dhcp_off;
 	sc.isolated = cfg->restricted;
 	sc.guest_mac = cfg->guest_mac;

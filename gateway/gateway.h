@@ -41,7 +41,6 @@ struct gateway_config {
 	struct mac gw_mac6; /* of IPv6; zero: gw_mac */
 	struct addr ll6;    /* the gateway's link-local address; unspecified: made of the MAC */
 	bool any_guest;	    /* guests are learned, not configured: guest_mac and guest6 mean nothing, guest4 is the first DHCP lease */
-	bool slaac;	    /* guests choose their own addresses in net6 */
 	uint16_t mtu; /* of the guest's interface: IP bytes per frame */
 	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* told by DHCP; "": nothing is */
 	char search[STACK_SEARCH_LEN]; /* domains with blanks between, told by DHCP and router advertisements */

@@ -145,7 +145,7 @@ bool libslirp_config(struct Slirp *s, const SlirpConfig *cfg)
 	g->mtu = (uint16_t)MIN(mtu, mru);
 	g->v4 = cfg->in_enabled;
 	g->v6 = cfg->in6_enabled && g->mtu >= GATEWAY_MTU6_MIN; /* RFC 8200 5 */
-	g->any_guest = g->slaac = true;
+	g->any_guest = true;
 	g->host_loopback = !cfg->disable_host_loopback;
 	g->own_addresses = g->loopback_unroutable = true;
 	g->hostinfo = hostinfo_plain_new;
