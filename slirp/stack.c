@@ -39,6 +39,11 @@ static void stack_fill_defaults(struct stack_config *c)
 	}
 }
 
+static uint32_t stack_tw_hash(const void *of, const struct tuple *t)
+{
+	return stack_hash(of, t);
+}
+
 struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host, struct reason_tally *drops)
 {
 	struct stack *st = g_try_new0(struct stack, 1);
@@ -54,7 +59,7 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	list_init(&st->stalled);
 	list_init(&st->stalled_sent);
 	timerq_init(&st->timers);
-	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait);
+	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait, stack_tw_hash, st);
 	st->timers.mem = st->tw.mem = cfg->mem;
 	if (!ip_frag_init(&st->frag, &st->cfg, drops) || !htab_init(&st->conns)) {
 		stack_free(st);

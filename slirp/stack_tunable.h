@@ -27,7 +27,7 @@
 	X(half_close_probe, US, 30 * STACK_S, 1 * STACK_S, 600 * STACK_S, "idle half-closed connection: between probes (D4)")     \
 	X(half_close_timeout, US, 120 * STACK_S, 2 * STACK_S, 3600 * STACK_S, "unanswered probes end it (D4)")                   \
 	X(time_wait, US, 60 * STACK_S, 1 * STACK_S, 240 * STACK_S, "2 MSL with the MSL of 30 s that hosts use today")            \
-	X(time_wait_max, COUNT, 65536, 16, 1 << 20, "entries of 64 bytes; the oldest goes first")                                \
+	X(time_wait_max, COUNT, 65536, 16, 1 << 20, "entries of 62 bytes; the oldest goes first")                                \
 	X(max_window, BYTES, 4 << 20, 65535, 8 << 20, "most that is advertised to the guest; window scale 7 carries 8 MiB")      \
 	X(max_flight, BYTES, 8 << 20, 65535, 1 << 30, "most that one connection has unacknowledged toward the guest")            \
 	X(dhcp_lease, US, 86400 * STACK_S, 120 * STACK_S, 31536000 * STACK_S,                                                    \

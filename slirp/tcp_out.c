@@ -417,7 +417,7 @@ static bool out_finished(struct tcp_conn *c, int64_t now)
 		return false;
 	if (c->state == TCP_CLOSING) {
 		tcp_tw_add(&c->st->tw,
-			   &(struct tcp_tw_entry){ .tuple = c->tuple, .hash = c->node.hash, .ts_ok = c->ts_ok, .snd_nxt = c->snd_max,
+			   &(struct tcp_tw_entry){ .tuple = c->tuple, .ts_ok = c->ts_ok, .snd_nxt = c->snd_max,
 						   .rcv_nxt = c->rcv_nxt, .ts_recent = c->ts_recent, .ts_offset = c->ts_offset },
 			   now);
 		c->st->stats.time_waits++;
