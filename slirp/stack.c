@@ -16,6 +16,8 @@
 
 #include <glib.h>
 
+enum { STACK_HURRY_BUDGET = 64 }; /* connections per turn whose deadline is computed anew when pressure begins */
+
 void stack_config_init(struct stack_config *cfg)
 {
 	*cfg = (struct stack_config){ 0 };
@@ -37,6 +39,8 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	list_init(&st->touched);
 	list_init(&st->stalled);
 	list_init(&st->stalled_sent);
+	list_init(&st->calm);
+	list_init(&st->hurried);
 	timerq_init(&st->timers);
 	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait);
 	if (!ip_frag_init(&st->frag, &st->cfg, drops) || !htab_init(&st->conns)) {
@@ -102,10 +106,34 @@ enum reason stack_input(struct stack *st, const struct frame *f, int64_t now)
 	return r;
 }
 
+void stack_pressure(struct stack *st, bool on, int64_t now)
+{
+	if (on == st->pressure)
+		return;
+	st->pressure = on;
+	if (on) {
+		st->pressure_at = now;
+		list_splice_tail(&st->hurried, &st->calm);
+	} else {
+		list_splice_tail(&st->calm, &st->hurried); /* what is cached is early now, which is legal */
+	}
+}
+
+static void stack_hurry(struct stack *st)
+{
+	for (int i = 0; i < STACK_HURRY_BUDGET && !list_empty(&st->hurried); i++) {
+		struct list *n = list_pop_head(&st->hurried);
+
+		list_push_tail(&st->calm, n);
+		tcp_timer_rekey(container_of(n, struct tcp_conn, alive));
+	}
+}
+
 void stack_flush(struct stack *st, int64_t now)
 {
 	struct list batch, *n;
 
+	stack_hurry(st);
 	list_init(&batch);
 	list_splice_tail(&batch, &st->touched);
 	while ((n = list_pop_head(&batch)))
@@ -134,7 +162,7 @@ int64_t stack_deadline(const struct stack *st)
 
 bool stack_pending(const struct stack *st)
 {
-	return !list_empty(&st->touched);
+	return !list_empty(&st->touched) || !list_empty(&st->hurried);
 }
 
 void stack_link_ready(struct stack *st)

@@ -240,7 +240,7 @@ static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, 
 /* Payload bytes that windows allow beyond snd_nxt. */
 static uint32_t out_usable(const struct tcp_conn *c)
 {
-	uint32_t under_way = c->snd_nxt - c->snd_una, limit = c->snd_wnd, cwnd = c->cwnd, max = (uint32_t)c->st->cfg.tune.max_flight;
+	uint32_t under_way = c->snd_nxt - c->snd_una, limit = c->snd_wnd, cwnd = c->cwnd + c->extra, max = (uint32_t)c->st->cfg.tune.max_flight;
 
 	for (int i = 0; i < c->sack.n; i++)
 		cwnd += c->sack.end[i] - c->sack.start[i];
@@ -305,13 +305,16 @@ static bool out_is_sliver(const struct tcp_conn *c, uint32_t usable)
 /* Sends new data, or again what a time-out has put behind snd_nxt. */
 static enum out_result out_new(struct tcp_conn *c, int64_t now)
 {
-	uint32_t budget = (uint32_t)c->st->cfg.tune.flush_budget;
+	uint32_t budget = (uint32_t)c->st->cfg.tune.flush_budget, gap = UINT32_MAX;
 
-	while (!(c->fin_sent && c->snd_nxt == c->snd_max)) {
+	tcp_sack_idle(c, now);
+	for (tcp_sack_skip(c, &gap); !(c->fin_sent && c->snd_nxt == c->snd_max); gap = UINT32_MAX, tcp_sack_skip(c, &gap)) {
 		uint32_t usable = out_usable(c), most = budget > c->mss ? budget : c->mss, sent = 0;
 		bool sliver = out_is_sliver(c, usable);
 		enum out_result r;
 
+		if (usable > gap)
+			usable = gap;
 		if (!budget)
 			return OUT_SENT; /* more next turn */
 		if (usable > most)
