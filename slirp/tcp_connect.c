@@ -48,6 +48,8 @@ enum reason tcp_connect(struct stack *st, struct tcp_conn *c, const struct tuple
 		return R_FAMILY_OFF;
 	if (!t->guest.port || !t->far.port)
 		return R_TCP_PORT_ZERO;
+	if (!tcp_open_room(st))
+		return R_NO_MEMORY;
 	if (!connect_free(st, t, &above, &reused, now))
 		return R_TUPLE_BUSY;
 	tcp_open_begin(st, c, t, now);

@@ -22,7 +22,8 @@ struct tcp_seg;
  * 1, 2, 4 s, and the deadline is handshake_timeout.  Nothing is read from up before stack_host.tcp_established.
  * What ends it before that, each with abort() to up and then tcp_gone: GUEST_REFUSED (RST), GUEST_UNREACHABLE (ICMP),
  * CONNECT_CROSSED (a SYN of the guest's with the same ends; the guest gets RST), CONNECT_TIMEOUT.
- * R_ACCEPTED; else c and up stay the caller's: FAMILY_OFF (of the ends, or they differ), TCP_PORT_ZERO, TUPLE_BUSY. */
+ * R_ACCEPTED; else c and up stay the caller's: FAMILY_OFF (of the ends, or they differ), TCP_PORT_ZERO, TUPLE_BUSY,
+ * NO_MEMORY. */
 enum reason tcp_connect(struct stack *st, struct tcp_conn *c, const struct tuple *t, struct upstream *up, int64_t now);
 
 /* For tcp_in.c: a segment while SYN_SENT. */

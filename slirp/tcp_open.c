@@ -71,6 +71,11 @@ static void open_numbers(struct tcp_conn *c, int64_t now)
 	c->snd_una = c->snd_nxt = c->snd_max = c->iss;
 }
 
+bool tcp_open_room(struct stack *st)
+{
+	return timerq_grow(&st->timers, htab_count(&st->conns) + 1);
+}
+
 void tcp_open_begin(struct stack *st, struct tcp_conn *c, const struct tuple *t, int64_t now)
 {
 	c->st = st;
@@ -103,7 +108,7 @@ void tcp_open_peer(struct tcp_conn *c, const struct tcp_seg *syn)
 enum reason tcp_open_syn(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, int64_t now)
 {
 	struct tcp_conn *c = NULL;
-	enum reason r = st->host->tcp_syn(st->host, t, &c);
+	enum reason r = tcp_open_room(st) ? st->host->tcp_syn(st->host, t, &c) : R_NO_MEMORY;
 
 	if (r) {
 		open_tell(st, t, seg->seq, r, now);
