@@ -28,6 +28,7 @@
 enum {
 	GATEWAY_DNS_PORT = 53,
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
+	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
 	GATEWAY_NTH_GW = 2,
 	GATEWAY_NTH_DNS = 3,
 	GATEWAY_NTH_GUEST4 = 15,
@@ -80,6 +81,7 @@ void gateway_config_init(struct gateway_config *cfg)
 		.v4 = true,
 		.v6 = true,
 		.mtu = 65520,
+		.slaac = true,
 		.tune = gateway_tunable_defaults,
 		.gw_mac = { { 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02 } },
 		.guest_mac = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 } },
@@ -247,6 +249,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	sc.guest6 = cfg->guest6;
 	sc.net4 = cfg->net4;
 	sc.net6 = cfg->net6;
+	sc.slaac = cfg->slaac && cfg->net6.len == GATEWAY_SLAAC_LEN;
 	memcpy(sc.hostname, cfg->hostname, sizeof(sc.hostname));
 	memcpy(sc.domain, cfg->domain, sizeof(sc.domain));
 	memcpy(sc.search, cfg->search, sizeof(sc.search));
