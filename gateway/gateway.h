@@ -62,8 +62,9 @@ struct gateway_stats {
 	uint64_t link_tx_frames, link_tx_bytes; /* to the guest */
 	uint64_t flows_opened, flows_now, half_open_now;
 	uint64_t to_host_bytes, to_guest_bytes; /* TCP payload */
-	uint64_t udp_sessions_opened, udp_sessions_now, udp_sockets_now;
+	uint64_t udp_sessions_opened, udp_sessions_now, udp_sockets_now, udp_evicted; /* evicted: sessions, at the caps */
 	uint64_t udp_to_host, udp_to_guest; /* datagrams, without DNS to the relay */
+	uint64_t echo_sockets_now, echo_evicted; /* ids that ping */
 	uint64_t echo_to_host, echo_to_guest; /* pings and their replies, without those the gateway answers itself */
 	uint64_t dns_queries, dns_answers;
 	uint64_t turns; /* wake-ups of the loop */
