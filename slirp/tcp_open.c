@@ -15,6 +15,7 @@ enum {
 	OPEN_RCV_WSCALE = 7,	  /* 65535 << 7: carries max_window */
 	OPEN_INITIAL_WINDOW = 10, /* segments, RFC 6928, on links that lose frames */
 	OPEN_TS_LEN = 12,
+	OPEN_TIMERS_MIN = 14,	  /* places in the timer queue beyond twice the connections */
 };
 
 enum tcp_answer tcp_open_answer(enum reason why)
@@ -98,10 +99,18 @@ static void open_init(struct stack *st, struct tcp_conn *c, const struct tuple *
 	open_numbers(c, now);
 }
 
+/* A connection that no timer can watch would stand for ever: its place in the queue is made before it is. */
+static bool open_can_be_timed(struct stack *st)
+{
+	uint32_t n = htab_count(&st->conns) + 1;
+
+	return n <= st->timers.room || timerq_reserve(&st->timers, 2 * n + OPEN_TIMERS_MIN);
+}
+
 enum reason tcp_open_syn(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, int64_t now)
 {
 	struct tcp_conn *c = NULL;
-	enum reason r = st->host->tcp_syn(st->host, t, &c);
+	enum reason r = open_can_be_timed(st) ? st->host->tcp_syn(st->host, t, &c) : R_NO_MEMORY;
 
 	if (r) {
 		open_tell(st, t, seg->seq, r, now);
