@@ -237,6 +237,8 @@ static int dns_query_dial(struct dns_query *q)
 	if (!dns_relay_random(r, &id))
 		return -ENOMEM;
 	fd = hostsock_open(&to.addr, SOCK_DGRAM, &origin);
+	if ((fd == -EMFILE || fd == -ENFILE) && r->cfg.give_way && r->cfg.give_way(r->cfg.arg))
+		fd = hostsock_open(&to.addr, SOCK_DGRAM, &origin);
 	if (fd < 0)
 		return fd;
 	err = connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : loop_watch_add(r->loop, &q->watch, fd, EPOLLIN);

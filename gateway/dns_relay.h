@@ -31,6 +31,8 @@ struct dns_relay_config {
 	struct reason_tally *drops;
 	/* A message for the guest of flow t, at most max_answer bytes.  Called from the loop. */
 	void (*answer)(void *arg, const struct tuple *t, const uint8_t *msg, uint32_t len);
+	/* No descriptor is left: true if one was given up for the relay.  May be NULL. */
+	bool (*give_way)(void *arg);
 	void *arg;
 	uint16_t port;		/* of the servers; 0: 53 */
 	int64_t try_timeout;	/* microseconds until the next server is asked; 0: 2 s */

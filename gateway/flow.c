@@ -1,4 +1,9 @@
-/* flow.c - caps and counts.  See flow.h. */
+/* flow.c - caps and counts.  See flow.h.
+ *
+ * Descriptors, of a limit of N: TCP has at most N - FLOW_RESERVE, so that pings (at most N/8 and 256), DNS queries (256) and our own always
+ * find one, but for what UDP holds (at most N/4): that is lent.  Who finds none (EMFILE), TCP, ping or DNS, has the least recently used UDP
+ * endpoint closed and tries again.
+ */
 #include "gateway/flow.h"
 
 #include <sys/resource.h>

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 
 enum dgram_class { DGRAM_UNREPLIED, DGRAM_DNS, DGRAM_REPLIED, DGRAM_CLASSES }; /* in the order in which the cap evicts them */
 
@@ -52,15 +51,13 @@ struct flow_dgram {
 	struct list ages[DGRAM_CLASSES]; /* least recently used first */
 	struct list lru;
 	struct loop_timer timer; /* set while there are sessions; may be early */
+	int64_t share;		 /* descriptors that are ours at most */
 	struct flow_dgram_stats stats;
 };
 
 void flow_dgram_env_init(struct flow_dgram_env *env)
 {
-	*env = (struct flow_dgram_env){ 0 };
-#define FLOW_DGRAM_DEFAULT(name, unit, def, min, max, why) env->tune.name = def;
-	FLOW_DGRAM_TUNABLES(FLOW_DGRAM_DEFAULT)
-#undef FLOW_DGRAM_DEFAULT
+	*env = (struct flow_dgram_env){ .tune = &gateway_tunable_defaults };
 }
 
 /* ------------------------------------------------------------------ finding */
@@ -116,9 +113,9 @@ static struct dgram_sock *dgram_find_sock(const struct flow_dgram *d, const stru
 
 static int64_t dgram_due(const struct flow_dgram *d, const struct dgram_peer *p)
 {
-	const struct flow_dgram_tunables *tune = &d->env.tune;
+	const struct gateway_tunables *tune = d->env.tune;
 
-	return p->used + (p->class == DGRAM_REPLIED ? tune->replied : p->class == DGRAM_DNS ? tune->dns : tune->unreplied);
+	return p->used + (p->class == DGRAM_REPLIED ? tune->udp_replied : p->class == DGRAM_DNS ? tune->udp_dns : tune->udp_unreplied);
 }
 
 static struct dgram_peer *dgram_oldest(const struct flow_dgram *d, int class)
@@ -227,7 +224,7 @@ bool flow_dgram_give_way(struct flow_dgram *d)
 }
 
 /* Room for one more session: the least recently used unanswered one goes first. */
-static void dgram_make_room(struct flow_dgram *d, const struct dgram_sock *keep)
+static bool dgram_make_room(struct flow_dgram *d, const struct dgram_sock *keep)
 {
 	struct dgram_peer *p = NULL;
 	struct dgram_sock *s;
@@ -235,12 +232,13 @@ static void dgram_make_room(struct flow_dgram *d, const struct dgram_sock *keep)
 	for (int class = 0; class < DGRAM_CLASSES && !p; class++)
 		p = dgram_oldest(d, class);
 	if (!p)
-		return;
+		return false;
 	s = p->sock;
 	dgram_peer_end(d, p);
 	d->stats.evicted++;
 	if (s != keep)
 		dgram_sock_close(s);
+	return true;
 }
 
 /* ------------------------------------------------------------------ beginnings */
@@ -250,8 +248,9 @@ static enum reason dgram_sock_make(struct flow_dgram *d, const struct endpoint *
 	struct dgram_sock *s;
 	int err;
 
-	if (d->stats.sockets >= (uint64_t)d->env.tune.max_sockets && !flow_dgram_give_way(d))
-		return R_NO_DESCRIPTOR;
+	while (d->stats.sockets >= (uint64_t)MIN(d->env.tune->udp_sockets_max, d->share))
+		if (!flow_dgram_give_way(d))
+			return R_NO_DESCRIPTOR;
 	s = g_try_new0(struct dgram_sock, 1);
 	if (!s)
 		return R_NO_MEMORY;
@@ -278,8 +277,8 @@ static struct dgram_peer *dgram_peer_make(struct dgram_sock *s, const struct end
 	struct flow_dgram *d = s->table;
 	struct dgram_peer *p;
 
-	if (d->stats.now >= (uint64_t)d->env.tune.max_sessions)
-		dgram_make_room(d, s);
+	while (d->stats.now >= (uint64_t)d->env.tune->udp_sessions_max && dgram_make_room(d, s)) /* several, where the row was lowered */
+		continue;
 	p = g_try_new0(struct dgram_peer, 1);
 	if (!p)
 		return NULL;
@@ -403,14 +402,6 @@ static void dgram_sent(struct host_udp *u)
 
 /* ------------------------------------------------------------------ the table */
 
-static void dgram_limit_sockets(struct flow_dgram_tunables *tune)
-{
-	struct rlimit rl;
-
-	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur / DGRAM_SHARE < (rlim_t)tune->max_sockets)
-		tune->max_sockets = MAX(1, (int64_t)(rl.rlim_cur / DGRAM_SHARE));
-}
-
 struct flow_dgram *flow_dgram_new(const struct flow_dgram_env *env)
 {
 	static const struct host_udp_ops ops = { .got = dgram_got, .error = dgram_error, .sent = dgram_sent };
@@ -425,7 +416,7 @@ struct flow_dgram *flow_dgram_new(const struct flow_dgram_env *env)
 	list_init(&d->lru);
 	for (int class = 0; class < DGRAM_CLASSES; class++)
 		list_init(&d->ages[class]);
-	dgram_limit_sockets(&d->env.tune);
+	d->share = hostsock_share(DGRAM_SHARE);
 	if (host_udp_pool_init(&d->pool) && htab_init(&d->socks) && htab_init(&d->by_far) && htab_init(&d->by_mapped) &&
 	    getrandom(&d->key, sizeof(d->key), 0) == sizeof(d->key))
 		return d;

@@ -14,31 +14,13 @@
 #ifndef GATEWAY_FLOW_DGRAM_H
 #define GATEWAY_FLOW_DGRAM_H
 
+#include "gateway/gateway_tunable.h"
 #include "gateway/hostsock.h"
 #include "gateway/loop.h"
 #include "slirp/stack.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#define FLOW_DGRAM_S 1000000ll
-
-/* X(name, unit, default, min, max, why); US rows are microseconds. */
-#define FLOW_DGRAM_TUNABLES(X)                                                                                              \
-	X(replied, US, 180 * FLOW_DGRAM_S, 1 * FLOW_DGRAM_S, 3600 * FLOW_DGRAM_S,                                           \
-	  "idle session that was answered; RFC 4787 REQ-5: at least 2 minutes")                                             \
-	X(unreplied, US, 30 * FLOW_DGRAM_S, 1 * FLOW_DGRAM_S, 3600 * FLOW_DGRAM_S,                                          \
-	  "idle session that was never answered: shorter than RFC 4787 asks, because scans leave thousands")                \
-	X(dns, US, 10 * FLOW_DGRAM_S, 1 * FLOW_DGRAM_S, 3600 * FLOW_DGRAM_S,                                                \
-	  "idle session to port 53: one question, one answer, and resolvers give up after 5 s")                             \
-	X(max_sessions, COUNT, 16384, 1, 1 << 20, "about 250 bytes each (D6); the least recently used goes, unanswered first") \
-	X(max_sockets, COUNT, 4096, 1, 65536, "one descriptor each; never more than a quarter of the descriptor limit")
-
-struct flow_dgram_tunables {
-#define FLOW_DGRAM_FIELD(name, unit, def, min, max, why) int64_t name;
-	FLOW_DGRAM_TUNABLES(FLOW_DGRAM_FIELD)
-#undef FLOW_DGRAM_FIELD
-};
 
 struct flow_dgram_stats {
 	uint64_t opened, now, sockets; /* sessions; host sockets */
@@ -51,7 +33,7 @@ struct flow_dgram_env {
 	struct loop *loop;
 	const struct hostsock_origin *origin;
 	struct reason_tally *drops; /* of what flow_dgram_send() did not return */
-	struct flow_dgram_tunables tune;
+	const struct gateway_tunables *tune; /* of the caller, who keeps it: the rows udp_* */
 	bool open_filter;  /* endpoint-independent filtering: whoever knows the port may send to the guest; else only those it sent to */
 	uint32_t run_each; /* largest datagram that the link carries unfragmented */
 
@@ -65,7 +47,7 @@ struct flow_dgram_env {
 
 struct flow_dgram;
 
-void flow_dgram_env_init(struct flow_dgram_env *env); /* zeroes, then sets the tunables' defaults */
+void flow_dgram_env_init(struct flow_dgram_env *env); /* zeroes; the tunables' defaults */
 
 /* NULL: no memory.  env is copied. */
 struct flow_dgram *flow_dgram_new(const struct flow_dgram_env *env);

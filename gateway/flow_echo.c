@@ -25,6 +25,7 @@ enum {
 	ECHO_READS = 32,	/* packets per event; the watch is level-triggered */
 	ECHO_PEER_BITS = 2048,	/* a stranger passes with probability (pinged addresses) / this, and must know the id besides */
 	ECHO_PACKET_MAX = 65536,
+	ECHO_SHARE = 8,		/* of the descriptor limit: the part that is ours at most */
 	ECHO_PIECES = 24,	/* ICMP header and what the core hands over */
 };
 
@@ -54,6 +55,7 @@ struct flow_echo {
 	struct loop_timer timer; /* set while there are sockets; may be early */
 	struct siphash_key key;
 	struct flow_echo_stats stats;
+	int64_t share; /* descriptors that are ours at most */
 	bool warned;
 	uint8_t buf[ECHO_PACKET_MAX]; /* one packet, valid within one call */
 };
@@ -110,9 +112,9 @@ static void echo_timer(struct loop_timer *timer, int64_t now)
 	struct flow_echo *t = container_of(timer, struct flow_echo, timer);
 	struct echo_sock *s;
 
-	while ((s = echo_oldest(t)) && s->used + t->env.idle <= now)
+	while ((s = echo_oldest(t)) && s->used + t->env.tune->ping_idle <= now)
 		echo_end(s);
-	loop_timer_set(t->env.loop, &t->timer, s ? s->used + t->env.idle : TIMERQ_NEVER);
+	loop_timer_set(t->env.loop, &t->timer, s ? s->used + t->env.tune->ping_idle : TIMERQ_NEVER);
 }
 
 static bool echo_give_way(struct flow_echo *t)
@@ -313,7 +315,7 @@ static enum reason echo_open(struct flow_echo *t, const struct endpoint *guest, 
 	struct echo_sock *s;
 	int fd, err;
 
-	if (t->stats.now >= t->env.max)
+	while (t->stats.now >= MIN(t->env.tune->ping_sockets_max, t->share))
 		echo_give_way(t);
 	fd = hostsock_open_ping(&guest->addr, t->env.origin);
 	if ((fd == -EMFILE || fd == -ENFILE) && echo_give_way(t))
@@ -333,7 +335,7 @@ static enum reason echo_open(struct flow_echo *t, const struct endpoint *guest, 
 	s->watch.fn = echo_event;
 	echo_prepare(s, fd);
 	err = loop_watch_add(t->env.loop, &s->watch, fd, EPOLLIN);
-	if (!err && !t->timer.timer.slot && !loop_timer_set(t->env.loop, &t->timer, now + t->env.idle)) {
+	if (!err && !t->timer.timer.slot && !loop_timer_set(t->env.loop, &t->timer, now + t->env.tune->ping_idle)) {
 		loop_watch_remove(t->env.loop, &s->watch);
 		err = -ENOMEM;
 	}
@@ -435,8 +437,9 @@ struct flow_echo *flow_echo_new(const struct flow_echo_env *env)
 	if (!t)
 		return NULL;
 	t->env = *env;
-	t->env.max = env->max ? env->max : FLOW_ECHO_MAX;
-	t->env.idle = env->idle ? env->idle : FLOW_ECHO_IDLE;
+	if (!env->tune)
+		t->env.tune = &gateway_tunable_defaults;
+	t->share = hostsock_share(ECHO_SHARE);
 	t->timer.fn = echo_timer;
 	list_init(&t->lru);
 	if (htab_init(&t->socks) && getrandom(&t->key, sizeof(t->key), 0) == sizeof(t->key))

@@ -5,7 +5,7 @@
  * through; what answers no ping of the guest is dropped: each socket keeps a keyed bitmap of whom it was asked to ping.
  * What it is not: an answer for the gateway's own addresses (slirp/echo.h), traceroute's other kinds, a policy.
  *
- *	no socket --guest pings--> OPEN --idle 60 s (either way), or evicted by the 257th (least recently used)--> gone
+ *	no socket --guest pings--> OPEN --idle 60 s (either way), or evicted by one too many (least recently used)--> gone
  *
  * Linux lets only the groups of net.ipv4.ping_group_range have ping sockets (for IPv6 too).  Where that leaves us out, the guest hears
  * "administratively prohibited" at once instead of waiting, R_PING_FORBIDDEN counts it, and the journal says it, once until it changes.
@@ -14,6 +14,7 @@
 #ifndef GATEWAY_FLOW_ECHO_H
 #define GATEWAY_FLOW_ECHO_H
 
+#include "gateway/gateway_tunable.h"
 #include "gateway/hostsock.h"
 #include "gateway/journal.h"
 #include "gateway/loop.h"
@@ -21,11 +22,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum {
-	FLOW_ECHO_MAX = 256,	    /* sockets */
-	FLOW_ECHO_IDLE = 60000000,  /* microseconds; RFC 5508 REQ-2 */
-};
 
 struct flow_echo_stats {
 	uint64_t to_host, to_guest; /* requests, replies */
@@ -38,8 +34,7 @@ struct flow_echo_env {
 	const struct hostsock_origin *origin;
 	struct reason_tally *drops; /* of what flow_echo_send() did not return */
 	const struct journal *journal; /* NULL: says nothing */
-	uint32_t max;  /* 0: FLOW_ECHO_MAX */
-	int64_t idle;  /* 0: FLOW_ECHO_IDLE */
+	const struct gateway_tunables *tune; /* of the caller, who keeps it: the rows ping_*; NULL: the defaults */
 
 	/* Where a destination leads: R_ACCEPTED and *ret, or why nowhere. */
 	enum reason (*map)(void *arg, const struct addr *far, struct addr *ret);

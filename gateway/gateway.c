@@ -80,6 +80,7 @@ void gateway_config_init(struct gateway_config *cfg)
 		.v4 = true,
 		.v6 = true,
 		.mtu = 65520,
+		.tune = gateway_tunable_defaults,
 		.gw_mac = { { 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02 } },
 		.guest_mac = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 } },
 	};
@@ -202,6 +203,11 @@ static void gw_dns_answer(void *arg, const struct tuple *t, const uint8_t *msg, 
 	stack_dgram(gw->stack, t, &(struct dgram_meta){ 0 }, &(struct iovec){ (void *)msg, len }, 1, len);
 }
 
+static bool gw_give_way(void *arg)
+{
+	return flow_dgram_give_way(((struct gateway *)arg)->udp);
+}
+
 static void gw_hostinfo_event(struct loop_watch *w, uint32_t events, int64_t now)
 {
 	hostinfo_read(container_of(w, struct gateway, hostinfo_watch)->hostinfo);
@@ -259,7 +265,7 @@ static bool gw_make_dns(struct gateway *gw, GError **err)
 {
 	uint32_t headers = (gw->cfg.v6 ? 40 : 20) + 8;
 	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = (uint16_t)(gw->cfg.mtu - headers), .drops = &gw->drops,
-				       .answer = gw_dns_answer, .arg = gw };
+				       .answer = gw_dns_answer, .give_way = gw_give_way, .arg = gw };
 
 	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
 	if (!dc.n_servers) {
@@ -279,6 +285,7 @@ static bool gw_make_udp(struct gateway *gw, GError **err)
 	env.loop = gw->loop;
 	env.origin = &gw->origin;
 	env.drops = &gw->drops;
+	env.tune = &gw->cfg.tune;
 	env.open_filter = gw->cfg.udp_filter_open;
 	env.run_each = gw->link->caps.mtu - 40u - 8u; /* the larger of both families' headers */
 	env.map = gw_udp_map;
@@ -294,7 +301,7 @@ static bool gw_make_udp(struct gateway *gw, GError **err)
 static bool gw_make_echo(struct gateway *gw, GError **err)
 {
 	gw->echo = flow_echo_new(&(struct flow_echo_env){ .loop = gw->loop, .origin = &gw->origin, .drops = &gw->drops,
-							  .journal = gw->cfg.journal, .map = gw_echo_map, .to_guest = gw_echo_to_guest,
+							  .journal = gw->cfg.journal, .tune = &gw->cfg.tune, .map = gw_echo_map, .to_guest = gw_echo_to_guest,
 							  .error = gw_echo_error, .arg = gw });
 	return gw->echo || gw_no_memory(err);
 }

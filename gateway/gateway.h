@@ -8,6 +8,7 @@
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
+#include "gateway/gateway_tunable.h"
 #include "gateway/link.h"
 #include "slirp/base/addr.h"
 #include "slirp/base/reason.h"
@@ -49,6 +50,7 @@ struct gateway_config {
 	struct addr dns[GATEWAY_DNS_MAX];    /* name servers to relay to; n_dns 0: those of the host's resolv.conf, followed */
 	unsigned n_dns;
 	const struct journal *journal;	     /* of the caller, who keeps it; NULL: silence */
+	struct gateway_tunables tune;
 	bool udp_filter_open;		     /* UDP from anybody reaches a port the guest has used; else only from those it has sent to */
 };
 

@@ -2,7 +2,7 @@
  *
  * What it is: where the data path calls socket().
  * What it is not: a dialer; nothing connects here.
- * System calls: socket setsockopt bind close.
+ * System calls: socket setsockopt bind close getrlimit.
  * Below: slirp/base.  Above: see hostsock.h.
  */
 #include "gateway/hostsock.h"
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* 0 or -errno. */
@@ -50,6 +51,15 @@ static int hostsock_make(const struct addr *to, int type, int protocol, const st
 int hostsock_open(const struct addr *to, int type, const struct hostsock_origin *origin)
 {
 	return hostsock_make(to, type, 0, origin);
+}
+
+int64_t hostsock_share(int part)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur / (rlim_t)part > INT32_MAX)
+		return INT32_MAX;
+	return rl.rlim_cur < (rlim_t)part ? 1 : (int64_t)rl.rlim_cur / part;
 }
 
 int hostsock_open_ping(const struct addr *to, const struct hostsock_origin *origin)

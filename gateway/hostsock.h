@@ -34,4 +34,7 @@ int hostsock_open(const struct addr *to, int type, const struct hostsock_origin 
 /* The same for a ping socket, icmp(7); -EACCES: net.ipv4.ping_group_range leaves this user out. */
 int hostsock_open_ping(const struct addr *to, const struct hostsock_origin *origin);
 
+/* That part of this process's descriptor limit, at least 1; INT32_MAX: there is no limit. */
+int64_t hostsock_share(int part);
+
 #endif

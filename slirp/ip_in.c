@@ -12,6 +12,7 @@
 #include "slirp/ra.h"
 #include "slirp/service.h"
 #include "slirp/stack_state.h"
+#include "slirp/tcp_connect.h"
 #include "slirp/tcp_in.h"
 #include "slirp/wire/csum_wire.h"
 #include "slirp/wire/icmp_wire.h"
@@ -124,6 +125,8 @@ static enum reason in_icmp(struct stack *st, const struct frame *f, const struct
 			return R_GROUP_TRAFFIC; /* RFC 1122 3.2.2.6 */
 		return l4->head[1] ? R_ICMP_IGNORED : echo_in(st, ip, l4, f->reassembled, now);
 	}
+	if (type == (ip->v6 ? ICMP6_UNREACH : ICMP4_UNREACH))
+		return tcp_connect_unreachable(st, ip->v6, l4, now);
 	if (!ip->v6 || type < ICMP6_ROUTER_SOLICIT || type > ICMP6_NEIGH_ADVERT || type == ICMP6_ROUTER_ADVERT)
 		return R_ICMP_IGNORED;
 	if (l4->head_len < l4->len)

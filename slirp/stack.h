@@ -88,6 +88,9 @@ struct stack_host {
 	 * returns.  If the upstream was not aborted, both directions ended in order and it is to be closed. */
 	void (*tcp_gone)(struct stack_host *h, struct tcp_conn *c, enum reason why);
 
+	/* The guest has accepted a connection that tcp_connect() began.  A host that never calls that may leave it NULL. */
+	void (*tcp_established)(struct stack_host *h, struct tcp_conn *c);
+
 	/* A valid datagram from the guest, or a run of them; what the iovecs point to is valid until stack_flush() returns, the array
 	 * during the call.  R_ACCEPTED: taken; else the reason to count: the guest is told by ICMP when it means that nothing is there. */
 	enum reason (*dgram)(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,

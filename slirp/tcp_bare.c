@@ -54,8 +54,12 @@ void tcp_bare_segment(struct stack *st, const struct tuple *t, uint32_t seq, uin
 
 void tcp_bare_reset(const struct tcp_conn *c)
 {
-	if (c->state == TCP_HELD)
+	if (c->state == TCP_SYN_SENT) {
+		if (c->snd_max != c->iss) /* else the guest knows of nothing */
+			tcp_bare_segment(c->st, &c->tuple, c->snd_max, 0, TCP_RST);
+	} else if (c->state == TCP_HELD) {
 		tcp_bare_segment(c->st, &c->tuple, 0, c->irs + 1, TCP_RST | TCP_ACK);
-	else
+	} else {
 		tcp_bare_segment(c->st, &c->tuple, c->snd_max, c->rcv_nxt, TCP_RST | TCP_ACK);
+	}
 }

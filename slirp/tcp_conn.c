@@ -9,6 +9,7 @@ const char *tcp_conn_state_name(enum tcp_state s)
 {
 	static const char *const names[] = {
 		[TCP_CLOSED] = "CLOSED",	 [TCP_HELD] = "HELD",		  [TCP_SYN_RECEIVED] = "SYN_RECEIVED",
+		[TCP_SYN_SENT] = "SYN_SENT",
 		[TCP_ESTABLISHED] = "ESTABLISHED", [TCP_CLOSE_WAIT] = "CLOSE_WAIT", [TCP_FIN_WAIT_1] = "FIN_WAIT_1",
 		[TCP_FIN_WAIT_2] = "FIN_WAIT_2", [TCP_CLOSING] = "CLOSING",	  [TCP_LAST_ACK] = "LAST_ACK",
 	};

@@ -37,14 +37,21 @@ struct stack;
  *                                                                        gone                             (tcp_tw.c), gone
  * RST from the guest, failure of the host socket, silence: from every state to gone, with RST to whoever has not heard.
  *
+ *   tcp_connect()                 guest's SYN-ACK
+ *   -------------> SYN_SENT -------------------------> ESTABLISHED, as above
+ *                     |  guest's RST or ICMP, its own SYN, deadline
+ *                     '--> abort() to the host, gone
+ *
  * HELD: the SYN is kept, the dial runs, the guest was told nothing.  Legal calls: tcp_open_accept, tcp_open_refuse, tcp_conn_drop.
  *       c->up is NULL.  A repeated SYN is counted, never answered, never dialed twice.
+ * SYN_SENT: c->up is set and not read before the guest has answered.  Legal calls: tcp_conn_touch, tcp_conn_reset, tcp_conn_drop.
  * SYN_RECEIVED to LAST_ACK: c->up is set.  Legal calls: tcp_conn_touch, tcp_conn_reset, tcp_conn_drop.
  * gone (TCP_CLOSED): the memory is the host's; no call is legal.
  */
 enum tcp_state {
 	TCP_CLOSED,
 	TCP_HELD,
+	TCP_SYN_SENT,
 	TCP_SYN_RECEIVED,
 	TCP_ESTABLISHED,
 	TCP_CLOSE_WAIT,
@@ -123,7 +130,7 @@ struct tcp_conn {
 	int64_t ack_at;		/* delayed ACK deadline; TIMERQ_NEVER: off */
 	int64_t rx_at;		/* last valid segment from the guest */
 	int64_t progress_at;	/* last time the guest acknowledged something new, or something new was sent to a quiet line */
-	int64_t opened_at;	/* SYN-ACK first sent */
+	int64_t opened_at;	/* tcp_open_accept() or tcp_connect(): the handshake's deadline counts from here */
 };
 
 const char *tcp_conn_state_name(enum tcp_state s); /* "ESTABLISHED" */

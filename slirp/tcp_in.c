@@ -6,6 +6,7 @@
 #include "slirp/tcp_in.h"
 
 #include "slirp/stack_state.h"
+#include "slirp/tcp_connect.h"
 #include "slirp/tcp_open.h"
 #include "slirp/tcp_bare.h"
 #include "slirp/tcp_sack.h"
@@ -287,6 +288,8 @@ enum reason tcp_in_segment(struct stack *st, const struct tuple *t, const struct
 		return in_no_conn(st, t, seg, now);
 	if (c->state == TCP_HELD)
 		return in_held(c, t, seg, now);
+	if (c->state == TCP_SYN_SENT)
+		return tcp_connect_in(c, seg, now);
 	if (seg->flags & TCP_RST)
 		return in_rst(c, seg);
 	if (seg->flags & TCP_SYN)

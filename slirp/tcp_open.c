@@ -12,7 +12,6 @@ enum {
 	OPEN_MSS4_DEFAULT = 536,  /* RFC 9293 3.7.1 */
 	OPEN_MSS6_DEFAULT = 1220,
 	OPEN_MSS_MIN = 64,	  /* a guest that asks for less would turn one byte into one frame */
-	OPEN_RCV_WSCALE = 7,	  /* 65535 << 7: carries max_window */
 	OPEN_INITIAL_WINDOW = 10, /* segments, RFC 6928, on links that lose frames */
 	OPEN_TS_LEN = 12,
 	OPEN_TIMERS_MIN = 14,	  /* places in the timer queue beyond twice the connections */
@@ -73,25 +72,12 @@ static void open_numbers(struct tcp_conn *c, int64_t now)
 	c->snd_una = c->snd_nxt = c->snd_max = c->iss;
 }
 
-static void open_init(struct stack *st, struct tcp_conn *c, const struct tuple *t, const struct tcp_seg *syn, int64_t now)
+void tcp_open_begin(struct stack *st, struct tcp_conn *c, const struct tuple *t, int64_t now)
 {
-	bool v6 = !addr_is_v4(&t->guest.addr);
-
 	c->st = st;
 	c->tuple = *t;
 	list_init(&c->touched);
-	c->ts_ok = syn->has_ts;
-	c->ts_recent = syn->tsval;
-	c->sack_ok = syn->sack_permitted;
-	c->snd_wscale = syn->has_wscale ? syn->wscale : 0;
-	c->rcv_wscale = syn->has_wscale ? OPEN_RCV_WSCALE : 0;
-	c->mss = open_mss(st, syn, v6, c->ts_ok);
 	c->rcv_mss = OPEN_MSS4_DEFAULT;
-	c->irs = syn->seq;
-	c->rcv_nxt = c->rcv_adv = c->ack_sent = syn->seq + 1;
-	c->snd_wnd = c->max_snd_wnd = syn->window;
-	c->snd_wl1 = syn->seq;
-	c->cwnd = st->cfg.link.lossless ? INT32_MAX : OPEN_INITIAL_WINDOW * (uint32_t)c->mss;
 	c->ssthresh = INT32_MAX;
 	c->rto = TCP_TIMER_RTO_INITIAL;
 	c->rto_at = c->ack_at = TIMERQ_NEVER;
@@ -99,8 +85,22 @@ static void open_init(struct stack *st, struct tcp_conn *c, const struct tuple *
 	open_numbers(c, now);
 }
 
-/* A connection that no timer can watch would stand for ever: its place in the queue is made before it is. */
-static bool open_can_be_timed(struct stack *st)
+void tcp_open_peer(struct tcp_conn *c, const struct tcp_seg *syn)
+{
+	c->ts_ok = syn->has_ts;
+	c->ts_recent = syn->tsval;
+	c->sack_ok = syn->sack_permitted;
+	c->snd_wscale = syn->has_wscale ? syn->wscale : 0;
+	c->rcv_wscale = syn->has_wscale ? TCP_RCV_WSCALE : 0;
+	c->mss = open_mss(c->st, syn, !addr_is_v4(&c->tuple.guest.addr), c->ts_ok);
+	c->irs = syn->seq;
+	c->rcv_nxt = c->rcv_adv = c->ack_sent = syn->seq + 1;
+	c->snd_wnd = c->max_snd_wnd = syn->window;
+	c->snd_wl1 = syn->seq;
+	c->cwnd = c->st->cfg.link.lossless ? INT32_MAX : OPEN_INITIAL_WINDOW * (uint32_t)c->mss;
+}
+
+bool tcp_open_room(struct stack *st)
 {
 	uint32_t n = htab_count(&st->conns) + 1;
 
@@ -110,13 +110,14 @@ static bool open_can_be_timed(struct stack *st)
 enum reason tcp_open_syn(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, int64_t now)
 {
 	struct tcp_conn *c = NULL;
-	enum reason r = open_can_be_timed(st) ? st->host->tcp_syn(st->host, t, &c) : R_NO_MEMORY;
+	enum reason r = tcp_open_room(st) ? st->host->tcp_syn(st->host, t, &c) : R_NO_MEMORY;
 
 	if (r) {
 		open_tell(st, t, seg->seq, r, now);
 		return r;
 	}
-	open_init(st, c, t, seg, now);
+	tcp_open_begin(st, c, t, now);
+	tcp_open_peer(c, seg);
 	tcp_conn_enter(c, TCP_HELD);
 	htab_insert(&st->conns, &c->node, stack_hash(st, t));
 	return R_ACCEPTED;

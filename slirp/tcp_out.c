@@ -372,12 +372,13 @@ static enum out_result out_probe(struct tcp_conn *c, int64_t now)
 
 /* ------------------------------------------------------------------ the turn */
 
-static void out_syn_ack(struct tcp_conn *c, int64_t now)
+/* SYN-ACK; or the SYN of tcp_connect(), whose ack and echoed timestamp are 0. */
+static void out_syn(struct tcp_conn *c, int64_t now)
 {
 	const struct stack_config *cfg = &c->st->cfg;
 	uint32_t room = out_room(c);
 	struct tcp_seg seg = { .sport = c->tuple.far.port, .dport = c->tuple.guest.port, .seq = c->iss, .ack = c->rcv_nxt,
-			       .flags = TCP_SYN | TCP_ACK, .has_mss = true, .has_wscale = c->rcv_wscale != 0, .wscale = c->rcv_wscale,
+			       .flags = c->state == TCP_SYN_SENT ? TCP_SYN : TCP_SYN | TCP_ACK, .has_mss = true, .has_wscale = c->rcv_wscale != 0, .wscale = c->rcv_wscale,
 			       .sack_permitted = c->sack_ok, .has_ts = c->ts_ok, .tsecr = c->ts_recent };
 
 	seg.mss = (uint16_t)(cfg->link.mtu - ip_wire_hdr_len(out_v6(c)) - TCP_HDR_LEN);
@@ -431,9 +432,9 @@ void tcp_out_flush(struct tcp_conn *c, int64_t now)
 	enum out_result r;
 
 	c->stalled = false;
-	if (c->state == TCP_SYN_RECEIVED) {
+	if (tcp_is_opening(c)) {
 		if (c->snd_max == c->iss || c->rtx_now)
-			out_syn_ack(c, now);
+			out_syn(c, now);
 		tcp_timer_rekey(c);
 		return;
 	}

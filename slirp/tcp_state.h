@@ -8,6 +8,8 @@
 #include "slirp/tcp_conn.h"
 #include "slirp/tcp_seq.h"
 
+enum { TCP_RCV_WSCALE = 7 }; /* of our windows: 65535 << 7 carries max_window */
+
 /* The only function that changes c->state. */
 void tcp_conn_enter(struct tcp_conn *c, enum tcp_state s);
 /* The link is full: c waits for stack_link_ready(), behind those that have sent nothing this turn if it has. */
@@ -25,6 +27,12 @@ static inline uint32_t tcp_flight(const struct tcp_conn *c)
 static inline bool tcp_guest_done(const struct tcp_conn *c)
 {
 	return c->state == TCP_CLOSE_WAIT || c->state == TCP_CLOSING || c->state == TCP_LAST_ACK;
+}
+
+/* Our SYN or SYN-ACK is under way and unanswered. */
+static inline bool tcp_is_opening(const struct tcp_conn *c)
+{
+	return c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED;
 }
 
 static inline bool tcp_half_closed(const struct tcp_conn *c)

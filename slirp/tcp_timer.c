@@ -41,7 +41,7 @@ int64_t tcp_timer_deadline(const struct tcp_conn *c)
 	const struct stack_tunables *t = &c->st->cfg.tune;
 	int64_t at = timer_min(c->rto_at, c->ack_at);
 
-	if (c->state == TCP_SYN_RECEIVED)
+	if (tcp_is_opening(c))
 		return timer_min(at, c->opened_at + t->handshake_timeout);
 	if (c->rto_at != TIMERQ_NEVER)
 		return timer_min(at, timer_heard_at(c) + t->silent_timeout);
@@ -121,7 +121,7 @@ void tcp_timer_window_open(struct tcp_conn *c, int64_t now)
 static void timer_on_rto(struct tcp_conn *c, int64_t now)
 {
 	c->st->stats.rto_events++;
-	if (c->persist || !c->snd_wnd) {
+	if (!tcp_is_opening(c) && (c->persist || !c->snd_wnd)) {
 		c->probe_now = true;
 		c->rtt_at = 0;
 	} else {
@@ -154,17 +154,17 @@ void tcp_timer_expire(struct tcp_conn *c, int64_t now)
 {
 	const struct stack_tunables *t = &c->st->cfg.tune;
 
-	if (c->state == TCP_SYN_RECEIVED && now >= c->opened_at + t->handshake_timeout) {
-		tcp_conn_drop(c, R_HANDSHAKE_TIMEOUT, now);
+	if (tcp_is_opening(c) && now >= c->opened_at + t->handshake_timeout) {
+		tcp_conn_drop(c, c->state == TCP_SYN_SENT ? R_CONNECT_TIMEOUT : R_HANDSHAKE_TIMEOUT, now);
 		return;
 	}
-	if (c->rto_at != TIMERQ_NEVER && c->state != TCP_SYN_RECEIVED && now >= timer_heard_at(c) + t->silent_timeout) {
+	if (c->rto_at != TIMERQ_NEVER && !tcp_is_opening(c) && now >= timer_heard_at(c) + t->silent_timeout) {
 		tcp_conn_drop(c, R_GUEST_SILENT, now);
 		return;
 	}
 	if (now >= c->rto_at) {
 		timer_on_rto(c, now);
-	} else if (c->rto_at == TIMERQ_NEVER && c->state != TCP_SYN_RECEIVED && now >= timer_keepalive(c)) {
+	} else if (c->rto_at == TIMERQ_NEVER && !tcp_is_opening(c) && now >= timer_keepalive(c)) {
 		if (!timer_on_keepalive(c, now))
 			return;
 	}

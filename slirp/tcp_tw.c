@@ -59,6 +59,11 @@ void tcp_tw_remove(struct tcp_tw *tw, struct tcp_tw_entry *e)
 	e->live = 0;
 }
 
+uint32_t tcp_tw_age(const struct tcp_tw *tw, const struct tcp_tw_entry *e, int64_t now)
+{
+	return tw_ms(now + tw->lifetime) - e->expires;
+}
+
 /* Moves everything into a ring twice as large.  False: no memory, or at the maximum. */
 static bool tw_grow(struct tcp_tw *tw)
 {

@@ -42,6 +42,8 @@ void tcp_tw_clear(struct tcp_tw *tw);
 void tcp_tw_add(struct tcp_tw *tw, const struct tcp_tw_entry *e, int64_t now);
 /* The live entry of t, or NULL.  Valid until the next call. */
 struct tcp_tw_entry *tcp_tw_find(struct tcp_tw *tw, const struct tuple *t, uint32_t hash, int64_t now);
+/* Milliseconds since e was added. */
+uint32_t tcp_tw_age(const struct tcp_tw *tw, const struct tcp_tw_entry *e, int64_t now);
 void tcp_tw_remove(struct tcp_tw *tw, struct tcp_tw_entry *e);
 
 #endif

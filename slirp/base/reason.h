@@ -78,6 +78,11 @@
 	X(HANDSHAKE_TIMEOUT, "guest did not finish the handshake")                                     \
 	X(GUEST_SILENT, "guest acknowledged nothing and answered no probe")                            \
 	X(HALF_CLOSE_TIMEOUT, "half-closed connection with no answer to probes")                       \
+	X(GUEST_REFUSED, "refused by the guest")                                                       \
+	X(GUEST_UNREACHABLE, "guest says by ICMP that the connection cannot be made")                  \
+	X(CONNECT_TIMEOUT, "guest did not answer the SYN")                                             \
+	X(CONNECT_CROSSED, "guest began the same connection at the same time")                         \
+	X(TUPLE_BUSY, "connection with the same ends exists, or has just ended")                       \
 	X(SHUTDOWN, "gateway is shutting down")                                                        \
 	/* DNS relay */                                                                                \
 	X(DNS_MALFORMED, "DNS message is too short or not a query")                                    \
@@ -98,6 +103,11 @@
 	X(DHCP_TYPE, "DHCP message that no client sends to a server, or not in this way") \
 	X(DHCP_OTHER_SERVER, "DHCP message meant for another server") \
 	X(DHCP_DECLINED, "guest declined the address that is its own: it saw somebody else use it") \
+	/* published ports */                                                                          \
+	X(INGRESS_DENIED, "client that the published port's rules do not let in")                      \
+	X(PORT_PAUSED, "published port that is paused or has been removed")                            \
+	X(PORT_CAP, "as many clients on the published port as it may have")                            \
+	X(SOURCE_CAP, "as many clients from one address as the published port lets in")                \
 	/* echo; host firewalls */                                                                     \
 	X(PING_FORBIDDEN, "the host's kernel forbids ping sockets (net.ipv4.ping_group_range)")        \
 	X(ECHO_STRANGER, "echo reply or error that answers no ping of the guest")                      \

@@ -25,12 +25,13 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
 from lab import UNSHARE, Failed, Lab, machine_speed  # noqa: E402
+import rows_bad  # noqa: E402
 import rows_dgram  # noqa: E402
 import rows_tcp  # noqa: E402
 import stacks  # noqa: E402
 from stacks import OURS, PEERS  # noqa: E402
 
-ROWS = (rows_tcp, rows_dgram)
+ROWS = (rows_tcp, rows_bad, rows_dgram)
 
 # ---- expectations ----
 
@@ -91,7 +92,7 @@ class Judge:
 def one_trial(lab, row, name, options):
     def start():
         guests.append(stacks.start(lab, name, row["mtu"], row["family"],
-                                   options, row.get("delay_us"),
+                                   options, row.get("wire"),
                                    row["kind"] != "stream" or not options.no_pin))
         return guests[-1]
 

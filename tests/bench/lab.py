@@ -158,7 +158,7 @@ class Lab:
     def __init__(self, build, cc):
         self.traffic = find_program(build, "bench-traffic")
         self.limit = find_program(build, "bench-limit")
-        self.delay = find_program(build, "bench-delay")
+        self.impair = find_program(build, "impair")
         self.port = 5300
         self.token = 0
         sh(HOST_SETUP)
@@ -232,7 +232,8 @@ class Lab:
 
 
 def find_program(build, name):
-    for path in (f"{build}/tests/bench/{name}", f"{build}/{name}"):
+    for path in (f"{build}/tests/bench/{name}", f"{build}/tests/{name}/{name}",
+                 f"{build}/{name}"):
         if os.path.exists(path):
             return path
     raise SystemExit(f"bench: {name} is not in {build}: build first")

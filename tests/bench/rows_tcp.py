@@ -157,14 +157,15 @@ def make_rows():
     for ms in (0.5, 2, 20):
         rows.append({"name": f"ackdelay-{ms}ms", "kind": "delay", "dir": "rx",
                      "mtu": 65520, "family": "v4", "streams": 1,
-                     "delay_us": int(ms * 1000), "trial": measure_stream})
+                     "ms": ms, "wire": ("", f"delay={ms * 1000:g}"),
+                     "trial": measure_stream})
     return rows
 
 
 def describe(row):
     if row["kind"] == "delay":
         return (f"host to guest, 1 stream, MTU {row['mtu']}, the guest's ACKs "
-                f"arrive {row['delay_us'] / 1000:g} ms late")
+                f"arrive {row['ms']:g} ms late")
     if row["kind"] == "stream":
         way = "guest to host" if row["dir"] == "tx" else "host to guest"
         plural = "" if row["streams"] == 1 else "s"

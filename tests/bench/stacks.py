@@ -53,8 +53,8 @@ class Guest:
         self.interface = "tap0"
         self.stack = None       # Proc of the stack, None for veth
         self.others = []        # further processes to end
-        self.delay_us = 0       # on the way from the guest to the gateway
-        self.wire = None        # Proc of the delaying wire
+        self.patience = 0.02    # for one exchange, while the stack comes up
+        self.wire = None        # Proc of the bad wire
         self.link = None        # our end of a veth, to remove at the end
 
     def stack_pids(self):
@@ -69,14 +69,13 @@ class Guest:
 
     def wait_ready(self, family, timeout=8):
         """Until a byte has gone to a server and back."""
-        patience = 0.02 + 5 * self.delay_us / 1e6
         server, port = self.lab.server(1)
         end = time.monotonic() + timeout
         try:
             while time.monotonic() < end:
                 self.check()
                 client = self.lab.client(self, 1, port, family, "rr", 1,
-                                         patience)
+                                         self.patience)
                 client.line(1)
                 answer = client.line(1)
                 client.stop()
@@ -88,13 +87,14 @@ class Guest:
         raise Failed(self.words() or f"no answer from the gateway ({family})")
 
     def wire_lost(self):
-        """Frames the delaying wire could not take.  This ends it."""
+        """Frames the bad wire lost without being told to.  This ends it."""
         self.wire.p.terminate()
         try:
-            r = self.wire.json(5, "delay")
+            r = self.wire.json(5, "wire")
         except Failed:
             return None
-        return r["overrun"] + r["lost"]
+        return (r["overrun"] + r["from_gateway"]["unsent"]
+                + r["from_guest"]["unsent"])
 
     def words(self):
         return self.stack.last_words() if self.stack else ""
@@ -180,7 +180,7 @@ def start_veth(guest, mtu, options):
 
 
 # The tap stays in its namespace without addresses, a veth stands beside it.
-DELAY_MIDDLE = """
+WIRE_MIDDLE = """
 ip addr flush dev {tap}
 for i in {tap} vd0; do
     echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6
@@ -188,7 +188,7 @@ done
 ip link set vd0 up
 """
 
-DELAY_GUEST = """
+WIRE_GUEST = """
 ip link set eth0 address {mac}
 ip link set eth0 up
 echo 1 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6
@@ -197,9 +197,9 @@ ip route replace default via {gateway} dev eth0
 """
 
 
-def insert_delay(guest, mtu, delay_us):
-    """Move the guest one namespace away, behind a wire that is slow from the
-    guest to the gateway.  MAC and IPv4 address move with it."""
+def insert_wire(guest, mtu, down, up):
+    """Move the guest one namespace away, behind a bad wire: what impair -d and
+    -u say.  MAC and IPv4 address move with it."""
     lab, middle, tap = guest.lab, guest.pid, guest.interface
     link = wait_address(lab, middle, tap)
     addr = next(a for a in link["addr_info"] if a["family"] == "inet")
@@ -208,19 +208,19 @@ def insert_delay(guest, mtu, delay_us):
     far.json(5, "hold")
     lab.inside(middle, f"ip link add vd0 mtu {mtu} type veth "
                        f"peer name eth0 mtu {mtu} netns {far.pid}")
-    lab.inside(middle, DELAY_MIDDLE.format(tap=tap))
-    lab.inside(far.pid, GUEST_SYSCTLS + DELAY_GUEST.format(
+    lab.inside(middle, WIRE_MIDDLE.format(tap=tap))
+    lab.inside(far.pid, GUEST_SYSCTLS + WIRE_GUEST.format(
         mac=link["address"], gateway=guest.gateway["v4"],
         addr=f"{addr['local']}/{addr['prefixlen']}"))
     if guest.name.startswith("limit"):
         lab.inside(far.pid, "ip neigh replace 10.0.2.2 "
                    "lladdr 02:00:00:00:00:01 nud permanent dev eth0")
-    wire = Proc([lab.delay, "-N", middle, "-d", delay_us, tap, "vd0"],
+    wire = Proc([lab.impair, "-N", middle, "-d", down, "-u", up, tap, "vd0"],
                 cpu=guest.load_cpu)
     guest.others.append(wire)
     guest.wire = wire
-    wire.json(5, "delay")
-    guest.pid, guest.interface, guest.delay_us = far.pid, "eth0", delay_us
+    wire.json(5, "wire")
+    guest.pid, guest.interface, guest.patience = far.pid, "eth0", 0.3
 
 
 def wait_address(lab, pid, interface, timeout=5):
@@ -260,15 +260,15 @@ def missing(name, options):
     return None
 
 
-def start(lab, name, mtu, family, options, delay_us=None, pin=True):
+def start(lab, name, mtu, family, options, wire=None, pin=True):
     guest = Guest(lab, name)
     if not pin:
         guest.stack_cpu = guest.load_cpu = None
     guest.deadline = time.monotonic() + 8
     try:
         STARTERS[name](guest, mtu, options)
-        if delay_us:
-            insert_delay(guest, mtu, delay_us)
+        if wire:
+            insert_wire(guest, mtu, *wire)
         guest.wait_ready(family)
     except BaseException:
         guest.stop()

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Tables in docs/ that say what the tree says are written by this tool:  tests/lint/check_tables.py --write
 
-docs/DESIGN.md    the tunables: the rows of slirp/stack_tunable.h
+docs/DESIGN.md    the tunables: the rows of slirp/stack_tunable.h and gateway/gateway_tunable.h
 docs/TCP.md       clauses of RFCs and the scripts that cover them; all scripts with their titles
 docs/CONTRACT.md  last column of each row "| C1 | what | where | tests |": the tests that name the number
 A table stands between the lines "<!-- table: NAME -->" and "<!-- end -->". A number that a test names needs a row; a row needs a
@@ -26,8 +26,8 @@ TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.S)
 
 
 def evaluate(text):
-    """The value of a constant C expression of numbers, *, <<, and the two names of stack_tunable.h."""
-    text = text.replace("STACK_MS", "1000").replace("STACK_S", "1000000")
+    """The value of a constant C expression of numbers, *, <<, and the names that the two headers have for times."""
+    text = text.replace("STACK_MS", "1000").replace("STACK_S", "1000000").replace("GATEWAY_S", "1000000")
     if not re.fullmatch(r"[\d\s*<()]+", text):
         raise ValueError(f"not a constant: {text}")
     return eval(text)  # digits, blanks, * < ( ) only
@@ -42,13 +42,17 @@ def human(value, unit):
     return str(value)  # not reached: the last size is 1
 
 
-def tunables(root):
+def tunables(root, path="slirp/stack_tunable.h"):
     rows = ["| row | default | least | most | why |", "|---|---|---|---|---|"]
-    source = common.text(root, "slirp/stack_tunable.h").replace("\\\n", " ")
-    for name, unit, default, least, most, why in TUNABLE.findall(source.split("\nstruct stack_tunables {")[0]):
+    source = common.text(root, path).replace("\\\n", " ")
+    for name, unit, default, least, most, why in TUNABLE.findall(re.split(r"\nstruct \w+_tunables {", source)[0]):
         values = [human(evaluate(text), unit) for text in (default, least, most)]
         rows.append("| " + " | ".join([name, *values, why]) + " |")
     return rows
+
+
+def gateway_tunables(root):
+    return tunables(root, "gateway/gateway_tunable.h")
 
 
 def scripts(root):
@@ -120,7 +124,7 @@ def contract(text, known):
 
 def wanted(root):
     """Document -> the text it should have."""
-    makers = {"tunables": tunables, "clauses": clauses, "scripts": titles}
+    makers = {"tunables": tunables, "gateway_tunables": gateway_tunables, "clauses": clauses, "scripts": titles}
     found = {}
     for doc in ("docs/DESIGN.md", "docs/TCP.md", "docs/CONTRACT.md"):
         text = common.text(root, doc)

@@ -210,6 +210,18 @@ static void fake_tcp_gone(struct stack_host *h, struct tcp_conn *tc, enum reason
 	g_ptr_array_add(p->dead, f);
 }
 
+static void fake_tcp_established(struct stack_host *h, struct tcp_conn *tc)
+{
+	struct play *p = fake_play(h);
+	struct conn *c = container_of(tc, struct fake_flow, c)->conn;
+
+	play_note(p, "host@%u established", c->port);
+	if (!c->active || tc->state != TCP_ESTABLISHED)
+		play_fail(p, "tcp_established for guest port %u", c->port);
+	c->accepted = true;
+	c->established++;
+}
+
 static enum reason fake_dgram(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data,
 			       int n, uint32_t len, int64_t now)
 {
@@ -253,6 +265,8 @@ static ssize_t fake_peek(struct upstream *up, uint32_t off, const struct iovec *
 	uint64_t at = c->consumed + off, end = c->offered;
 	ssize_t got = 0;
 
+	if (!c->accepted)
+		play_fail(c->play, "peek() before the connection stands");
 	if (at > c->peeked)
 		play_fail(c->play, "peek at byte %" G_GUINT64_FORMAT ", beyond what was ever peeked (%" G_GUINT64_FORMAT ")", at,
 			  c->peeked);
@@ -360,6 +374,7 @@ void fake_init(struct play *p)
 		.tx_put = fake_tx_put,
 		.tcp_syn = fake_tcp_syn,
 		.tcp_gone = fake_tcp_gone,
+		.tcp_established = fake_tcp_established,
 		.dgram = fake_dgram,
 		.echo = ping_asked,
 	};

@@ -54,6 +54,11 @@ static void guest_track(struct conn *c, const struct notation *n)
 		c->guest_sack = n->opts.has_sackok;
 		c->guest_wscale_ok = n->opts.has_wscale;
 		c->guest_wscale = (uint8_t)(n->opts.has_wscale ? MIN(n->opts.wscale, 14) : 0);
+		if (c->active && n->flags & TCP_ACK) { /* the answer to an offer */
+			c->ts_ok = c->ts_ok && c->guest_ts;
+			c->wscale_ok = c->wscale_ok && c->guest_wscale_ok;
+			c->wscale = c->wscale_ok ? c->wscale : 0;
+		}
 	}
 	if (n->flags & TCP_FIN && !(n->flags & TCP_RST))
 		c->fin_end = end;
@@ -85,7 +90,7 @@ static bool guest_segment(struct play *p, struct conn *c, struct craft *m, const
 	notation_format(text, &shown, m->gso > 0 ? (uint32_t)m->gso : 0);
 	play_note(p, "guest@%u %s", c->port, text->str);
 	g_string_free(text, TRUE);
-	if (!(n->flags & TCP_SYN) || !c->iss_known)
+	if (!(n->flags & TCP_SYN) || !c->iss_known || c->active)
 		guest_track(c, n);
 	guest_packet(p, m, &c->guest.addr, &c->far.addr, IP_PROTO_TCP, l4);
 	if (!guest_counts(p->last_drop)) {
@@ -301,6 +306,38 @@ static bool guest_ip(struct play *p, struct words *w, bool icmp)
 			    icmp ? (v4 ? IP_PROTO_ICMP : IP_PROTO_ICMPV6) : (uint8_t)first, l4);
 }
 
+/* "unreachable CODE [seq N] [quoting PROTOCOL] [cut N]": about a segment of the gateway's, of that relative number, of which so much is quoted */
+static bool guest_unreachable(struct play *p, struct words *w, struct conn *c)
+{
+	g_autoptr(GByteArray) l4 = g_byte_array_new();
+	bool v4 = addr_is_v4(&c->guest.addr);
+	struct ip ip = { .v6 = !v4, .src = c->far.addr, .dst = c->guest.addr, .hop_limit = IP_HOP_LIMIT, .dont_fragment = true, .payload_len = 40 };
+	int64_t code, seq = 0, proto = IP_PROTO_TCP, cut = 28;
+	uint8_t hdr[IP6_HDR_LEN];
+	const char *wrong;
+	struct craft m;
+
+	craft_init(&m);
+	if (!words_number(w, &code) || (words_take(w, "seq") && !words_number(w, &seq)) ||
+	    (words_take(w, "quoting") && !words_number(w, &proto)) || (words_take(w, "cut") && !words_number(w, &cut)))
+		return guest_bad(p, "unreachable CODE [seq N] [quoting PROTOCOL] [cut N]");
+	wrong = craft_parse(&m, w);
+	if (wrong)
+		return guest_bad(p, wrong);
+	ip.proto = (uint8_t)proto;
+	ip_wire_put(hdr, &ip);
+	craft_put32(l4, (uint32_t)(v4 ? 3 : 1) << 24 | (uint32_t)code << 16);
+	craft_put32(l4, 0);
+	g_byte_array_append(l4, hdr, ip_wire_hdr_len(!v4));
+	craft_put16(l4, c->far.port);
+	craft_put16(l4, c->port);
+	craft_put32(l4, c->iss + (uint32_t)seq);
+	craft_put32(l4, 0);
+	g_byte_array_set_size(l4, MIN(l4->len, (guint)cut + 8 + (v4 ? 0 : 20)));
+	play_note(p, "guest@%u unreachable %" G_GINT64_FORMAT, c->port, code);
+	return guest_packet(p, &m, &c->guest.addr, v4 ? &p->cfg.gw4 : &p->cfg.gw6, v4 ? IP_PROTO_ICMP : IP_PROTO_ICMPV6, l4);
+}
+
 /* "raw 5255...": a whole frame in hexadecimal */
 static bool guest_raw(struct play *p, struct words *w)
 {
@@ -341,6 +378,8 @@ bool guest_line(struct play *p, struct words *w, uint16_t port)
 		return guest_ip(p, w, true);
 	if (words_take(w, "ip"))
 		return guest_ip(p, w, false);
+	if (words_take(w, "unreachable"))
+		return guest_unreachable(p, w, play_conn(p, port));
 	if (words_take(w, "raw"))
 		return guest_raw(p, w);
 	return guest_tcp(p, w, port);

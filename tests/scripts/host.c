@@ -2,6 +2,7 @@
  *
  * Below: play.h, slirp/tcp_open.h.  Above: play.c.
  */
+#include "slirp/tcp_connect.h"
 #include "slirp/tcp_open.h"
 #include "tests/scripts/play.h"
 
@@ -12,7 +13,7 @@ static bool host_alive(struct play *p, struct conn *c, bool opened)
 {
 	if (!c->flow)
 		return play_fail(p, "the core has no connection for guest port %u", c->port);
-	if (opened != c->accepted)
+	if (opened != (c->accepted || c->active))
 		return play_fail(p, "the connection of guest port %u %s", c->port, opened ? "was never accepted" : "is accepted already");
 	return true;
 }
@@ -48,11 +49,40 @@ static bool host_refuse_words(struct play *p, struct words *w, struct conn *c)
 	return host_refuse(p, c, why);
 }
 
+/* "host connect [refused REASON]": a connection toward the guest, from the far side's address to the guest's port */
+static bool host_connect(struct play *p, struct words *w, struct conn *c)
+{
+	struct tuple t = { c->guest, c->far };
+	enum reason want = R_ACCEPTED, got;
+	struct fake_flow *f;
+
+	if (words_take(w, "refused") && !(words_peek(w) && play_reason(words_next(w), &want)))
+		return play_fail(p, "host connect refused REASON");
+	f = g_new0(struct fake_flow, 1);
+	f->conn = c;
+	f->up.ops = &fake_ops;
+	got = tcp_connect(p->st, &f->c, &t, &f->up, p->now);
+	if (got != want) {
+		g_free(f);
+		return play_fail(p, "tcp_connect() says %s", reason_name(got));
+	}
+	if (got) {
+		g_free(f);
+		return true;
+	}
+	if (c->flow)
+		return play_fail(p, "tcp_connect() while the connection of guest port %u is not gone", c->port);
+	c->flow = f;
+	c->active = true;
+	c->accepted = false;
+	return true;
+}
+
 /* ---- what the far side does */
 
 static bool host_touch(struct play *p, struct conn *c)
 {
-	if (c->flow && c->accepted)
+	if (c->flow && (c->accepted || c->active))
 		tcp_conn_touch(&c->flow->c);
 	return true;
 }
@@ -345,6 +375,10 @@ bool host_line(struct play *p, struct words *w, uint16_t port)
 
 	if (known)
 		return fine;
+	if (words_take(w, "connect"))
+		return host_connect(p, w, c);
+	if (words_take(w, "established"))
+		return host_count(p, &c->established, words_take(w, "not") ? 0 : 1, "tcp_established calls");
 	if (words_take(w, "sends"))
 		return host_sends(p, w, c);
 	if (words_take(w, "eof")) {

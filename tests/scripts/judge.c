@@ -44,6 +44,12 @@ static bool judge_options(struct conn *c, const struct tcp_seg *s)
 	struct play *p = c->play;
 
 	if (s->flags & TCP_SYN) {
+		if (c->active) { /* an offer */
+			c->ts_ok = s->has_ts;
+			c->wscale_ok = s->has_wscale;
+			c->wscale = s->wscale;
+			return s->has_mss || play_fail(p, "a SYN without MSS option");
+		}
 		if ((s->has_ts && !c->guest_ts) || (s->has_wscale && !c->guest_wscale_ok) || (s->sack_permitted && !c->guest_sack))
 			return play_fail(p, "the SYN-ACK has an option that the guest's SYN did not offer");
 		c->ts_ok = s->has_ts;
@@ -72,17 +78,20 @@ static bool judge_ack(struct conn *c, const struct tcp_seg *s)
 	uint32_t scale = s->flags & TCP_SYN || !c->guest_wscale_ok ? 0 : c->wscale, slack = (1u << scale) - 1;
 	uint32_t adv = s->ack + (s->window << scale);
 
-	if (!(s->flags & TCP_ACK))
+	if (s->flags & TCP_SYN && c->active)
+		adv = 1 + s->window; /* counts from the guest's first byte */
+	else if (!(s->flags & TCP_ACK))
 		return play_fail(p, "a segment without ACK");
-	if (s->ack > taken)
+	if (s->flags & TCP_ACK && s->ack > taken)
 		return play_fail(p, "ack %u, but the host took only up to %u", s->ack, taken);
-	if (s->ack < c->ack)
+	if (s->flags & TCP_ACK && s->ack < c->ack)
 		return play_fail(p, "ack %u goes back from %u", s->ack, c->ack);
 	if (c->adv_known && c->flow && adv + slack < c->adv) /* RFC 7323 2.4: the scale's granularity is nobody's fault */
 		return play_fail(p, "the window's right edge shrinks from %u to %u", c->adv, adv);
 	if (adv > taken + c->space + slack && (!c->adv_known || adv > c->adv + slack))
 		return play_fail(p, "the window ends at %u, the host has room up to %u", adv, taken + c->space);
-	c->ack = s->ack;
+	if (s->flags & TCP_ACK)
+		c->ack = s->ack;
 	/* an edge that only rounding has moved is no new promise, or it would creep */
 	if (!c->adv_known || (adv > c->adv && adv <= taken + c->space + slack))
 		c->adv = adv;
@@ -141,12 +150,13 @@ static void judge_tcp(struct play *p, struct out *o, const struct ip *ip, const 
 	}
 	if (l4[12] & 0x0f || bytes_get16(l4 + 18) || s->flags & (TCP_URG | TCP_ECE | TCP_CWR))
 		play_fail(p, "reserved bits, urgent pointer, URG, ECE or CWR are set");
-	if (s->flags & TCP_SYN && !c->accepted)
+	if (s->flags & TCP_SYN && s->flags & TCP_ACK && !c->accepted)
 		play_fail(p, "SYN-ACK before the host connected");
 	if (s->flags & TCP_SYN && !c->iss_known)
 		c->iss = s->seq;
 	s->seq -= s->flags & TCP_SYN || c->iss_known ? c->iss : 0;
-	s->ack -= c->isn;
+	if (s->flags & TCP_ACK)
+		s->ack -= c->isn;
 	for (int i = 0; i < s->n_sack; i++) {
 		s->sack[i].start -= c->isn;
 		s->sack[i].end -= c->isn;

@@ -192,7 +192,7 @@ static bool play_asks(const struct words *w)
 {
 	const char *next = words_peek(w);
 
-	return next && (!strcmp(next, "got") || !strcmp(next, "dials") || !strcmp(next, "consumed") || !strcmp(next, "answers"));
+	return next && (!strcmp(next, "got") || !strcmp(next, "dials") || !strcmp(next, "consumed") || !strcmp(next, "answers") || !strcmp(next, "established"));
 }
 
 static bool play_event(struct play *p, const char *verb, struct words *w, uint16_t port, bool *known)

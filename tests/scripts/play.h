@@ -65,6 +65,8 @@ struct conn {
 	/* the host's side */
 	uint64_t offered, consumed, peeked; /* bytes, positions in the stream */
 	bool eof, shut, aborted, accepted;
+	bool active;		 /* "host connect": the gateway sent the SYN */
+	uint32_t established;	 /* tcp_established calls no line has asked about */
 	int peek_error, write_error;
 	uint32_t space;		 /* PLAY_SPACE: never falls */
 	uint32_t take_max, peek_max; /* 0: no limit */

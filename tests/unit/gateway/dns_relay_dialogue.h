@@ -60,13 +60,14 @@ static void until_heard(struct fixture *f, unsigned n)
 		g_main_context_iteration(f->ctx, TRUE);
 }
 
-static void relay_new_timed(struct fixture *f, unsigned n_servers, int64_t try_ms, int64_t total_ms, int64_t penalty_ms)
+static void relay_new_full(struct fixture *f, unsigned n_servers, int64_t try_ms, int64_t total_ms, int64_t penalty_ms, bool (*give_way)(void *))
 {
 	struct dns_relay_config cfg = {
 		.n_servers = n_servers,
 		.max_answer = f->max_answer,
 		.drops = &f->drops,
 		.answer = guest_hears,
+		.give_way = give_way,
 		.arg = f,
 		.port = f->port,
 		.try_timeout = try_ms * 1000,
@@ -78,6 +79,11 @@ static void relay_new_timed(struct fixture *f, unsigned n_servers, int64_t try_m
 	dns_relay_free(f->relay);
 	f->relay = dns_relay_new(f->loop, &cfg);
 	g_assert_nonnull(f->relay);
+}
+
+static void relay_new_timed(struct fixture *f, unsigned n_servers, int64_t try_ms, int64_t total_ms, int64_t penalty_ms)
+{
+	relay_new_full(f, n_servers, try_ms, total_ms, penalty_ms, NULL);
 }
 
 static void relay_new(struct fixture *f, unsigned n_servers)

@@ -407,6 +407,32 @@ static void bound_repeated(struct fixture *f, gconstpointer data)
 	g_assert_cmpuint(queries, ==, 2);
 }
 
+/* Somebody who can spare a descriptor is asked for it before the query fails. */
+static bool spare_one(void *arg)
+{
+	server_close(arg, 2);
+	return true;
+}
+
+static void descriptor_given(struct fixture *f, gconstpointer data)
+{
+	struct rlimit was, low;
+	struct msg q = query(1, "example.org", 0);
+	int lowest = dup(0);
+
+	close(lowest);
+	relay_new_full(f, SERVERS, NEVER_MS, NEVER_MS, NEVER_MS, spare_one);
+	g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &was), ==, 0);
+	low = (struct rlimit){ (rlim_t)lowest, was.rlim_max };
+	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &low), ==, 0);
+	g_assert_cmpint(ask(f, &q), ==, R_ACCEPTED);
+	settle(f);
+	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &was), ==, 0);
+	g_assert_cmpint(f->server[2], ==, -1);
+	server_serves(f, 0, 0);
+	g_assert_cmpuint(f->n_heard, ==, 1);
+}
+
 static void bound_descriptors(struct fixture *f, gconstpointer data)
 {
 	struct msg q = query(1, "example.org", 0);
@@ -533,6 +559,7 @@ int main(int argc, char **argv)
 	TEST("bound/inflight", bound_inflight);
 	TEST("bound/repeated", bound_repeated);
 	TEST("bound/descriptors", bound_descriptors);
+	TEST("bound/descriptor-given", descriptor_given);
 	TEST("query/malformed", query_malformed);
 	TEST("query/fuzz", query_fuzz);
 	TEST("free/in_flight", free_in_flight);

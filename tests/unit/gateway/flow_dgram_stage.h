@@ -43,6 +43,7 @@ struct fixture {
 	struct hostsock_origin origin;
 	struct reason_tally drops;
 	struct flow_dgram_env env;
+	struct gateway_tunables tune;
 	struct flow_dgram *d;
 	enum reason map_answer;
 	GArray *seen;
@@ -104,6 +105,8 @@ static inline void begin(struct fixture *f)
 	f->env.loop = f->loop;
 	f->env.origin = &f->origin;
 	f->env.drops = &f->drops;
+	f->tune = gateway_tunable_defaults;
+	f->env.tune = &f->tune;
 	f->env.run_each = 1452;
 	f->env.map = fake_map;
 	f->env.to_guest = fake_to_guest;

@@ -208,8 +208,8 @@ static void test_b34_caps(void)
 	struct endpoint from;
 
 	begin(&f);
-	f.env.tune.max_sessions = 3;
-	f.env.tune.max_sockets = 2;
+	f.tune.udp_sessions_max = 3;
+	f.tune.udp_sockets_max = 2;
 	start(&f);
 	guest_sends(&f, &t, 1, f.base); /* the oldest, but answered */
 	g_assert_cmpint(host_gets(fd, &from), ==, 1);
@@ -239,6 +239,30 @@ static void test_b34_caps(void)
 	end(&f);
 	close(fd);
 	close(other);
+}
+
+/* A row that is lowered while there are sessions holds from the next new one on. */
+static void test_caps_lowered(void)
+{
+	struct fixture f;
+	int fd = host_at(false, 0);
+
+	begin(&f);
+	start(&f);
+	for (uint16_t i = 0; i < 20; i++) {
+		struct tuple t = tuple_to(false, (uint16_t)(GUEST_PORT + i), port_of(fd));
+
+		if (i == 19) {
+			f.tune.udp_sessions_max = 5;
+			f.tune.udp_sockets_max = 3;
+		}
+		g_assert_cmpint(guest_sends(&f, &t, 1, f.base), ==, R_ACCEPTED);
+	}
+	g_assert_cmpuint(stats(&f).sockets, ==, 3);
+	g_assert_cmpuint(stats(&f).now, ==, 3);
+	g_assert_cmpuint(stats(&f).evicted, ==, 17);
+	end(&f);
+	close(fd);
 }
 
 /* No descriptor left: an endpoint gives way instead of the guest being refused. */
@@ -278,6 +302,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/flow_dgram/timer", test_timer);
 	g_test_add_func("/flow_dgram/A8_many_destinations", test_a8_many_destinations);
 	g_test_add_func("/flow_dgram/B34_D6_caps", test_b34_caps);
+	g_test_add_func("/flow_dgram/caps_lowered", test_caps_lowered);
 	g_test_add_func("/flow_dgram/descriptors_give_way", test_descriptors_give_way);
 	return g_test_run();
 }

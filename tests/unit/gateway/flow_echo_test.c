@@ -32,6 +32,7 @@ struct fixture {
 	struct hostsock_origin origin;
 	struct reason_tally drops;
 	struct flow_echo_env env;
+	struct gateway_tunables tune;
 	struct flow_echo *t;
 	enum reason map_answer;
 	GArray *seen;
@@ -89,6 +90,8 @@ static void begin(struct fixture *f)
 	g_assert_cmpint(fcntl(f->raw, F_SETFL, flags | O_NONBLOCK), ==, 0);
 	f->env = (struct flow_echo_env){ .loop = f->loop, .origin = &f->origin, .drops = &f->drops, .map = fake_map,
 					 .to_guest = fake_to_guest, .error = fake_error, .arg = f };
+	f->tune = gateway_tunable_defaults;
+	f->env.tune = &f->tune;
 	ping_groups("0 0");
 }
 
@@ -368,8 +371,8 @@ static void bounds(void)
 	int64_t limit = loop_now(NULL) + WAIT_MS * 1000;
 
 	begin(&f);
-	f.env.max = 2;
-	f.env.idle = 300000;
+	f.tune.ping_sockets_max = 2;
+	f.tune.ping_idle = 300000;
 	start(&f);
 	for (uint16_t id = 1; id <= 2; id++)
 		g_assert_cmpint(ping(&f, "127.0.0.1", id, 1), ==, R_ACCEPTED);

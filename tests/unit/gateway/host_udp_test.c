@@ -70,7 +70,7 @@ static void test_error_of_gone_session(void)
 
 	close(gone);
 	begin(&f);
-	f.env.tune.max_sessions = 1;
+	f.tune.udp_sessions_max = 1;
 	start(&f);
 	guest_sends(&f, &bad, 1, f.base);
 	guest_sends(&f, &good, 1, f.base);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -98,6 +99,20 @@ static void open_fails(void)
 	close(after);
 }
 
+/* A part of the descriptor limit, never nothing. */
+static void share(void)
+{
+	struct rlimit was, now;
+
+	g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &was), ==, 0);
+	now = (struct rlimit){ 100, was.rlim_max };
+	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &now), ==, 0);
+	g_assert_cmpint(hostsock_share(4), ==, 25);
+	g_assert_cmpint(hostsock_share(8), ==, 12);
+	g_assert_cmpint(hostsock_share(200), ==, 1);
+	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &was), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -106,5 +121,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/hostsock/open/plain", open_plain);
 	g_test_add_func("/hostsock/open/outbound", open_outbound);
 	g_test_add_func("/hostsock/open/fails", open_fails);
+	g_test_add_func("/hostsock/share", share);
 	return g_test_run();
 }

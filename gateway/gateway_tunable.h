@@ -1,0 +1,41 @@
+/* gateway_tunable.h - the gateway's limits and times: one row each, with unit, default, range and the reason why.
+ *
+ * The same row makes the member of struct gateway_tunables, its default and its range check.  US rows are microseconds in the struct.
+ * Who is given a pointer to the struct reads it at each use: a changed row holds from then on, for what is already there too (a shorter time
+ * is noticed when the longer one would have ended).  The core's rows: slirp/stack_tunable.h.
+ * Below: nothing.  Above: gateway.h, flow_dgram.c, flow_echo.c, doors that let a user change a row.
+ */
+#ifndef GATEWAY_GATEWAY_TUNABLE_H
+#define GATEWAY_GATEWAY_TUNABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define GATEWAY_S 1000000ll
+
+/* X(name, unit, default, min, max, why) */
+#define GATEWAY_TUNABLES(X)                                                                                                      \
+	X(udp_replied, US, 180 * GATEWAY_S, 1 * GATEWAY_S, 3600 * GATEWAY_S,                                                     \
+	  "idle UDP session that was answered; RFC 4787 REQ-5: at least 2 minutes (D7)")                                         \
+	X(udp_unreplied, US, 30 * GATEWAY_S, 1 * GATEWAY_S, 3600 * GATEWAY_S,                                                    \
+	  "idle UDP session that was never answered: shorter than RFC 4787 asks, because scans leave thousands")                 \
+	X(udp_dns, US, 10 * GATEWAY_S, 1 * GATEWAY_S, 3600 * GATEWAY_S,                                                          \
+	  "idle UDP session to port 53: one question, one answer, and resolvers give up after 5 s")                              \
+	X(udp_sessions_max, COUNT, 16384, 1, 1 << 20, "about 250 bytes each (D6); the least recently used goes, unanswered first") \
+	X(udp_sockets_max, COUNT, 4096, 1, 65536, "one descriptor each; never more than a quarter of the descriptor limit")      \
+	X(ping_idle, US, 60 * GATEWAY_S, 1 * GATEWAY_S, 3600 * GATEWAY_S, "id that neither pings nor is answered, RFC 5508 REQ-2") \
+	X(ping_sockets_max, COUNT, 256, 1, 65536,                                                                                \
+	  "ids that ping, one descriptor each; never more than an eighth of the descriptor limit; the least recently used goes")
+
+struct gateway_tunables {
+#define GATEWAY_TUNABLE_FIELD(name, unit, def, min, max, why) int64_t name;
+	GATEWAY_TUNABLES(GATEWAY_TUNABLE_FIELD)
+#undef GATEWAY_TUNABLE_FIELD
+};
+
+extern const struct gateway_tunables gateway_tunable_defaults;
+
+/* Sets the row called `name` after checking its range.  False: no such row (both 0), or out of range. */
+bool gateway_tunable_set(struct gateway_tunables *t, const char *name, int64_t value, int64_t *ret_min, int64_t *ret_max);
+
+#endif
