@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- the child ---- */
@@ -72,9 +73,33 @@ static void child_setup(int sock, const struct netns_config *cfg)
 	close(tap);
 }
 
+/* Is there a file of that name in one of PATH's directories? */
+static bool exec_in_path(const char *name, const char *path)
+{
+	g_auto(GStrv) dirs = g_strsplit(path, ":", -1);
+	bool found = false;
+
+	for (char **d = dirs; *d && !found; d++) {
+		g_autofree char *file = g_build_filename(**d ? *d : ".", name, NULL);
+		struct stat st;
+
+		found = stat(file, &st) == 0 && S_ISREG(st.st_mode);
+	}
+	return found;
+}
+
+enum netns_error netns_exec_error(const char *name, const char *path, int *err)
+{
+	if (*err == EACCES && !strchr(name, '/') && !exec_in_path(name, path))
+		*err = ENOENT;
+	return *err == ENOENT || *err == ENOTDIR ? NETNS_ERROR_NOT_FOUND : NETNS_ERROR_NOT_EXECUTABLE;
+}
+
 static void G_GNUC_NORETURN child_main(int sock, const void *arg)
 {
 	const struct netns_config *cfg = arg;
+	const char *path = g_getenv("PATH");
+	enum netns_error code;
 	int e;
 
 	child_unshare(sock);
@@ -82,8 +107,8 @@ static void G_GNUC_NORETURN child_main(int sock, const void *arg)
 	netns_child_wait(sock, NETNS_CHILD_GO);
 	execvp(cfg->argv[0], cfg->argv);
 	e = errno;
-	netns_child_fail(sock, e == ENOENT || e == ENOTDIR ? NETNS_ERROR_NOT_FOUND : NETNS_ERROR_NOT_EXECUTABLE, "cannot run %s: %s", cfg->argv[0],
-		   g_strerror(e));
+	code = netns_exec_error(cfg->argv[0], path ? path : "/bin:/usr/bin", &e);
+	netns_child_fail(sock, code, "cannot run %s: %s", cfg->argv[0], g_strerror(e));
 }
 
 /* ---- the parent ---- */

@@ -40,4 +40,8 @@ bool netns_spawn(const struct netns_config *cfg, struct netns_child *ret, GError
 /* Lets COMMAND start and returns when it has; c->sock is -1 then.  On failure (code: netns_error) the child is gone and waited for. */
 bool netns_go(struct netns_child *c, GError **err);
 
+/* What a failed execvp(name) means, as a POSIX shell sees it (2.8.2, 2.9.1): found but not executable (126), or not found (127).  *err is its
+ * errno; EACCES of a directory in path that may not be searched says nothing about name and becomes ENOENT. */
+enum netns_error netns_exec_error(const char *name, const char *path, int *err);
+
 #endif

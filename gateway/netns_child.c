@@ -94,11 +94,8 @@ int netns_child_make_tap(int sock, const char *ifname, bool offload)
 	g_autoptr(GError) err = NULL;
 	int tap = link_tap_create(ifname, offload, &err);
 
-	if (tap < 0) {
-		const char *remedy = probe_tun_remedy();
-
-		netns_child_fail(sock, NETNS_ERROR_SETUP, "%s%s%s", err->message, remedy ? "; remedy: " : "", remedy ? remedy : "");
-	}
+	if (tap < 0)
+		netns_child_fail(sock, NETNS_ERROR_SETUP, "%s; remedy: %s", err->message, probe_tap_remedy(errno));
 	return tap;
 }
 

@@ -50,6 +50,26 @@ const char *probe_tun_remedy(void)
 	}
 }
 
+const char *probe_tap_remedy(int error)
+{
+	const char *open_remedy = probe_tun_remedy();
+
+	if (open_remedy)
+		return open_remedy;
+	switch (error) {
+	case EPERM:
+	case EACCES:
+		return "a security module or a container's filter forbids TUNSETIFF: allow it there, or start slirpgate outside of it";
+	case ENOTTY:
+	case EBADFD:
+		return "what stands at " TUN_DEVICE " is no tun device (as root: mknod -m 0666 " TUN_DEVICE " c 10 200)";
+	case EBUSY:
+		return "an interface of that name is there: --ifname NAME";
+	default:
+		return "a kernel with CONFIG_TUN";
+	}
+}
+
 /* The number in a file of /proc/sys, or fallback. */
 static long sysctl_number(const char *path, long fallback)
 {
@@ -131,11 +151,31 @@ static int try_tap(void)
 	return can;
 }
 
+enum { NO_NAMESPACE = 254 };
+
+/* A tap in a momentary namespace: 0, NO_NAMESPACE to make one in, or the errno of the step that failed, which is TUNSETIFF where the device
+ * could be opened. */
+static int try_tun(void)
+{
+	if (enter_namespaces() != 0)
+		return NO_NAMESPACE;
+	return link_tap_create("probe0", false, NULL) < 0 ? errno : 0;
+}
+
 static void probe_tun(struct probe_result *ret)
 {
-	ret->remedy = probe_tun_remedy();
-	ret->ok = !ret->remedy;
-	ret->found = ret->ok ? g_strdup(TUN_DEVICE " can be opened") : g_strdup_printf("cannot open " TUN_DEVICE ": %s", g_strerror(errno));
+	bool opens = !probe_tun_remedy();
+	int e = opens ? in_child(try_tun) : errno;
+
+	ret->ok = opens && (e == 0 || e == NO_NAMESPACE);
+	if (!opens)
+		ret->found = g_strdup_printf("cannot open " TUN_DEVICE ": %s", g_strerror(e));
+	else if (ret->ok)
+		ret->found = g_strdup(e ? TUN_DEVICE " can be opened; a tap was not tried, for want of a namespace" : TUN_DEVICE " makes a tap");
+	else
+		ret->found = g_strdup_printf(TUN_DEVICE " can be opened, but makes no tap (TUNSETIFF): %s",
+					     e == 255 ? "the attempt was killed" : g_strerror(e));
+	ret->remedy = probe_tap_remedy(e);
 }
 
 static void probe_userns(struct probe_result *ret)

@@ -32,6 +32,9 @@ extern const struct probe probe_list[];
 /* Why /dev/net/tun cannot be used, as a remedy; NULL when it can be opened. */
 const char *probe_tun_remedy(void);
 
+/* What to do when a tap could not be made: open or TUNSETIFF failed with this errno. */
+const char *probe_tap_remedy(int error);
+
 /* What to do when unshare(CLONE_NEWUSER) or the use of what it gave failed with this errno. */
 const char *probe_userns_remedy(int error);
 

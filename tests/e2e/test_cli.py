@@ -279,6 +279,46 @@ def test_doctor_names_what_is_missing(shell):
     assert missing and all("remedy:" in line for line in missing)
 
 
+@pytest.mark.parametrize("argv, status", [(["doctor"], 1), (["run", "--", "true"], 125)], ids=["doctor", "run"])
+def test_a_device_that_makes_no_tap_is_named(shell, argv, status):
+    """It opens, but TUNSETIFF fails: the step and its remedy are named."""
+    done = shell("unshare", "--mount", "--", "sh", "-c", 'mount --bind /dev/null /dev/net/tun && "$0" "$@"', SLIRPGATE, *argv)
+    text = done.stdout + done.stderr
+    assert done.returncode == status and "tap" in text and "is no tun device" in text and "Inappropriate ioctl" in text, text
+
+
+@pytest.mark.parametrize("path, name", [("{0}/closed:/usr/bin:/bin", "no-such-command"), ("{0}/closed:{0}/plain", "a-file"),
+                                        ("{0}/plain:/usr/bin", "a-file"), ("{0}/plain:{0}/more", "a-file"), ("/usr/bin", "{0}/closed/a-file"),
+                                        ("/usr/bin", "{0}/plain/a-file"), ("{0}", "plain")])
+def test_exit_status_as_a_shell_has_it(shell, tmp_path, path, name):
+    """126 and 127, where PATH has a directory that may not be searched, or a file that may not be run."""
+    for folder in ("closed", "plain", "more"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a-file").write_text("#!/bin/sh\n")
+    (tmp_path / "more" / "a-file").chmod(0o755)
+    (tmp_path / "closed").chmod(0)
+    command = name.format(tmp_path)
+    # neither may overlook modes: an id that owns nothing here, where there is one; the device is opened to it
+    as_nobody = ["unshare", "--mount", "--", "/bin/sh", "-c", "mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 && "
+                 'exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0" "$@"'] if others_are_mapped() else []
+    if not as_nobody and "closed" in path + name:
+        return  # the owner's own directory is open to whoever makes a user namespace of its own
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder.stat().st_uid == os.getuid() and str(folder).startswith("/tmp/"):
+            folder.chmod(folder.stat().st_mode | 0o555)
+    set_path = ["/usr/bin/env", "PATH=" + path.format(tmp_path)]
+    ours = shell(*as_nobody, *set_path, SLIRPGATE, "run", "--", command)
+    theirs = shell(*as_nobody, *set_path, "/bin/bash", "--posix", "-c", command)
+    (tmp_path / "closed").chmod(0o700)
+    assert theirs.returncode in (0, 126, 127)
+    assert ours.returncode == theirs.returncode, ours.stderr + theirs.stderr
+
+
+def others_are_mapped():
+    with open("/proc/self/uid_map", encoding="ascii") as f:
+        return any(int(line.split()[2]) > 65534 for line in f)
+
+
 def test_run_without_a_tap_says_the_same(shell):
     done = shell("unshare", "--mount", "--", "sh", "-c", 'mount -t tmpfs none /dev/net && "$0" run -- true', SLIRPGATE)
     assert done.returncode == 125 and "tun" in done.stderr
