@@ -38,6 +38,7 @@ static void out_frame(struct sim *s, struct tcp_seg *seg, uint32_t payload_at, u
 				      csum_wire_pseudo(&ip.src, &ip.dst, IP_PROTO_TCP, tcp_len + seg->len));
 		memcpy(frame + l4 + TCP_CSUM_OFFSET, &sum, sizeof(sum));
 	}
+	sim_note(s, "%u sends flags %02x %u+%u ack %u win %u", seg->sport, seg->flags, seg->seq, seg->len, seg->ack, seg->window);
 	wire_push(&s->to_core, frame, l4 + tcp_len + seg->len, (uint16_t)gso, gso != 0);
 }
 

@@ -13,6 +13,7 @@
 
 enum {
 	SIM_CONNS_USUAL = 4,
+	SIM_QUIET = 5 * SIM_S,	    /* after it no segment of a connection, nor an answer to one, is under way */
 	SIM_LEAP_SMALL = 8 * SIM_S, /* a jump of the clock that must end nothing */
 };
 
@@ -387,7 +388,7 @@ void world_step_to(struct sim *s, int64_t at)
 	s->now += s->leap_by;
 	for (int i = 0; i < s->n; i++)
 		if (s->conn[i].reopen_at != SIM_NEVER)
-			s->conn[i].reopen_at = s->now + 3 * SIM_S; /* what was under way then comes only now */
+			s->conn[i].reopen_at = s->now + SIM_QUIET; /* what was under way then comes only now */
 	sim_note(s, "the clock jumps by %.3f s", (double)s->leap_by / SIM_S);
 }
 
@@ -415,7 +416,7 @@ void world_tick(struct sim *s)
 		if (c->far.live)
 			far_tick(c);
 		if (world_is_over(c))
-			c->reopen_at = s->now + sim_time(s, 3 * SIM_S, sim_chance(s, 500) ? 5 * SIM_S : 90 * SIM_S);
+			c->reopen_at = s->now + sim_time(s, SIM_QUIET, sim_chance(s, 500) ? SIM_QUIET : 90 * SIM_S);
 		if (c->reopen_at <= s->now)
 			world_reopen(c);
 	}
