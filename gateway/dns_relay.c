@@ -151,8 +151,7 @@ static void dns_query_hang_up(struct dns_query *q)
 {
 	if (!q->watch.active)
 		return;
-	loop_watch_remove(q->relay->loop, &q->watch);
-	close(q->watch.fd);
+	loop_watch_close(q->relay->loop, &q->watch);
 }
 
 static void dns_query_end(struct dns_query *q)
@@ -393,7 +392,7 @@ static struct dns_query *dns_relay_find(const struct dns_relay *r, uint32_t hash
 static struct dns_query *dns_query_new(struct dns_relay *r, const struct tuple *t, uint32_t len, uint32_t hash,
 				       int64_t now)
 {
-	struct dns_query *q = g_try_malloc0(sizeof(*q) + len);
+	struct dns_query *q = mem_new0(r->cfg.mem, sizeof(*q) + len);
 
 	if (!q)
 		return NULL;

@@ -34,6 +34,7 @@ struct dns_relay_config {
 	/* No descriptor is left: true if one was given up for the relay.  May be NULL. */
 	bool (*give_way)(void *arg);
 	void *arg;
+	struct mem *mem;	/* lets allocations fail; NULL */
 	uint16_t port;		/* of the servers; 0: 53 */
 	int64_t try_timeout;	/* microseconds until the next server is asked; 0: 2 s */
 	int64_t total_timeout;	/* until the guest hears SERVFAIL; 0: 5 s */

@@ -251,7 +251,7 @@ static enum reason dgram_sock_make(struct flow_dgram *d, const struct endpoint *
 	while (d->stats.sockets >= (uint64_t)MIN(d->env.tune->udp_sockets_max, d->share))
 		if (!flow_dgram_give_way(d))
 			return R_NO_DESCRIPTOR;
-	s = g_try_new0(struct dgram_sock, 1);
+	s = mem_new0(d->env.mem, sizeof(*s));
 	if (!s)
 		return R_NO_MEMORY;
 	err = host_udp_open(&s->udp, &d->pool, &guest->addr, m);
@@ -279,7 +279,7 @@ static struct dgram_peer *dgram_peer_make(struct dgram_sock *s, const struct end
 
 	while (d->stats.now >= (uint64_t)d->env.tune->udp_sessions_max && dgram_make_room(d, s)) /* several, where the row was lowered */
 		continue;
-	p = g_try_new0(struct dgram_peer, 1);
+	p = mem_new0(d->env.mem, sizeof(*p));
 	if (!p)
 		return NULL;
 	p->sock = s;

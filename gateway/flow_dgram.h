@@ -34,6 +34,7 @@ struct flow_dgram_env {
 	const struct hostsock_origin *origin;
 	struct reason_tally *drops; /* of what flow_dgram_send() did not return */
 	const struct gateway_tunables *tune; /* of the caller, who keeps it: the rows udp_* */
+	struct mem *mem; /* lets allocations fail; NULL */
 	bool open_filter;  /* endpoint-independent filtering: whoever knows the port may send to the guest; else only those it sent to */
 	uint32_t run_each; /* largest datagram that the link carries unfragmented */
 

@@ -323,7 +323,7 @@ static enum reason echo_open(struct flow_echo *t, const struct endpoint *guest, 
 	if (fd < 0)
 		return echo_refused(t, fd);
 	t->warned = false;
-	s = g_try_new0(struct echo_sock, 1);
+	s = mem_new0(t->env.mem, sizeof(*s));
 	if (!s) {
 		close(fd);
 		return R_NO_MEMORY;

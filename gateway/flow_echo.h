@@ -33,6 +33,7 @@ struct flow_echo_env {
 	struct loop *loop;
 	const struct hostsock_origin *origin;
 	struct reason_tally *drops; /* of what flow_echo_send() did not return */
+	struct mem *mem; /* lets allocations fail; NULL */
 	const struct journal *journal; /* NULL: says nothing */
 	const struct gateway_tunables *tune; /* of the caller, who keeps it: the rows ping_*; NULL: the defaults */
 

@@ -77,7 +77,7 @@ enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, s
 
 	if (r)
 		return r;
-	f = g_try_new0(struct flow_tcp, 1);
+	f = mem_new0(env->mem, sizeof(*f));
 	if (!f)
 		return R_NO_MEMORY;
 	fd = dial_start(env->origin, to);

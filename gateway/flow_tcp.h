@@ -16,6 +16,7 @@ struct flow_tcp_env {
 	struct host_tcp_pool *pool;
 	const struct hostsock_origin *origin;
 	int64_t dial_timeout; /* microseconds; D4 */
+	struct mem *mem;      /* lets allocations fail; NULL */
 	bool own_addresses;   /* the guest may reach the host's own addresses */
 };
 

@@ -28,6 +28,7 @@
 enum {
 	GATEWAY_DNS_PORT = 53,
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
+	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
 	GATEWAY_NTH_GW = 2,
 	GATEWAY_NTH_DNS = 3,
 	GATEWAY_NTH_GUEST4 = 15,
@@ -80,6 +81,7 @@ void gateway_config_init(struct gateway_config *cfg)
 		.v4 = true,
 		.v6 = true,
 		.mtu = 65520,
+		.slaac = true,
 		.tune = gateway_tunable_defaults,
 		.gw_mac = { { 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02 } },
 		.guest_mac = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 } },
@@ -247,10 +249,12 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	sc.guest6 = cfg->guest6;
 	sc.net4 = cfg->net4;
 	sc.net6 = cfg->net6;
+	sc.slaac = cfg->slaac && cfg->net6.len == GATEWAY_SLAAC_LEN;
 	memcpy(sc.hostname, cfg->hostname, sizeof(sc.hostname));
 	memcpy(sc.domain, cfg->domain, sizeof(sc.domain));
 	memcpy(sc.search, cfg->search, sizeof(sc.search));
 	sc.link = gw->link->caps;
+	sc.mem = cfg->mem;
 	if (getrandom(&sc.key, sizeof(sc.key), 0) != sizeof(sc.key)) {
 		g_set_error_literal(err, G_FILE_ERROR, G_FILE_ERROR_FAILED, "the kernel gives no random bytes");
 		return false;
@@ -264,7 +268,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 static bool gw_make_dns(struct gateway *gw, GError **err)
 {
 	uint32_t headers = (gw->cfg.v6 ? 40 : 20) + 8;
-	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = (uint16_t)(gw->cfg.mtu - headers), .drops = &gw->drops,
+	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = (uint16_t)(gw->cfg.mtu - headers), .drops = &gw->drops, .mem = gw->cfg.mem,
 				       .answer = gw_dns_answer, .give_way = gw_give_way, .arg = gw };
 
 	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
@@ -286,6 +290,7 @@ static bool gw_make_udp(struct gateway *gw, GError **err)
 	env.origin = &gw->origin;
 	env.drops = &gw->drops;
 	env.tune = &gw->cfg.tune;
+	env.mem = gw->cfg.mem;
 	env.open_filter = gw->cfg.udp_filter_open;
 	env.run_each = gw->link->caps.mtu - 40u - 8u; /* the larger of both families' headers */
 	env.map = gw_udp_map;
@@ -300,7 +305,7 @@ static bool gw_make_udp(struct gateway *gw, GError **err)
 
 static bool gw_make_echo(struct gateway *gw, GError **err)
 {
-	gw->echo = flow_echo_new(&(struct flow_echo_env){ .loop = gw->loop, .origin = &gw->origin, .drops = &gw->drops,
+	gw->echo = flow_echo_new(&(struct flow_echo_env){ .loop = gw->loop, .mem = gw->cfg.mem, .origin = &gw->origin, .drops = &gw->drops,
 							  .journal = gw->cfg.journal, .tune = &gw->cfg.tune, .map = gw_echo_map, .to_guest = gw_echo_to_guest,
 							  .error = gw_echo_error, .arg = gw });
 	return gw->echo || gw_no_memory(err);
@@ -339,12 +344,13 @@ static bool gw_make(struct gateway *gw, GError **err)
 {
 	const struct gateway_config *cfg = &gw->cfg;
 
+	loop_use_mem(gw->loop, cfg->mem);
 	flow_table_init(&gw->flows, gw->loop, 0, 0);
 	gw->pool = (struct host_tcp_pool){ .loop = gw->loop, .rcvbuf_budget = GATEWAY_RCVBUF_BUDGET };
 	gw->origin.outbound4 = cfg->outbound4;
 	gw->origin.outbound6 = cfg->outbound6;
 	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
-	gw->tcp_env = (struct flow_tcp_env){ .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
+	gw->tcp_env = (struct flow_tcp_env){ .mem = cfg->mem, .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
 					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT, .own_addresses = cfg->host_loopback || cfg->own_addresses };
 	gw_make_resolv(gw);
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) || !gw_make_stack(gw, err))

@@ -49,7 +49,9 @@ struct gateway_config {
 	char outbound_if[IF_NAMESIZE];	     /* SO_BINDTODEVICE; "": none */
 	struct addr dns[GATEWAY_DNS_MAX];    /* name servers to relay to; n_dns 0: those of the host's resolv.conf, followed */
 	unsigned n_dns;
+	struct mem *mem;		     /* lets allocations that outsiders cause fail (tests); NULL: none are made to */
 	const struct journal *journal;	     /* of the caller, who keeps it; NULL: silence */
+	bool slaac; /* the guest may choose addresses of net6 (a /64) for itself, and is invited to */
 	struct gateway_tunables tune;
 	bool udp_filter_open;		     /* UDP from anybody reaches a port the guest has used; else only from those it has sent to */
 };

@@ -86,6 +86,9 @@ void loop_watch_remove(struct loop *l, struct loop_watch *w);
 /* Takes the watch out and closes its descriptor, which must have no duplicate: closing is what takes it out of the set. */
 void loop_watch_close(struct loop *l, struct loop_watch *w);
 
+/* What the queue of deadlines grows with; NULL, as at first: none is made to fail. */
+void loop_use_mem(struct loop *l, struct mem *m);
+
 /* at: microseconds as loop_now(); TIMERQ_NEVER cancels.  False: no memory (setting a queued timer again cannot fail). */
 bool loop_timer_set(struct loop *l, struct loop_timer *t, int64_t at);
 

@@ -1,7 +1,7 @@
 /* dhcp4.c - the DHCPv4 server.  See dhcp4.h.
  *
  * Order of options: type, server, times, then what was asked for (55), the mask before the router (RFC 2132 3.3); what does not fit into
- * the client's size (57) is left out.
+ * the client's size (57) goes into the fields file and sname (52), or is left out.
  */
 #include "slirp/dhcp4.h"
 
@@ -184,6 +184,7 @@ static enum reason dhcp4_answer(struct dhcp4 *d, enum dhcp_type type, bool rapid
 	if (address)
 		a.yiaddr = cfg->guest4;
 	dhcp_wire_begin(&d->w, buf, dhcp4_room(d), &a);
+	d->w.overload = type != DHCP_BOOTP; /* a BOOTP client may look for a file there */
 	if (type != DHCP_BOOTP) {
 		dhcp_wire_put(&d->w, DHCP_OPT_TYPE, &b, 1);
 		dhcp_wire_put_addr(&d->w, DHCP_OPT_SERVER, &cfg->gw4);

@@ -135,7 +135,7 @@ static struct frag_set *frag_new(struct ip_frag *t, const struct frag_key *key, 
 
 	while (htab_count(&t->sets) >= t->cfg->tune.frag_sets_max && (s = frag_oldest(t, NULL)))
 		frag_give_up(t, s, R_FRAG_EVICTED);
-	if (!frag_room(t, sizeof(*s), NULL) || !(s = g_try_malloc0(sizeof(*s))))
+	if (!frag_room(t, sizeof(*s), NULL) || !(s = mem_new0(t->cfg->mem, sizeof(*s))))
 		return NULL;
 	s->key = *key;
 	s->ip = *ip;
@@ -250,7 +250,7 @@ static enum reason frag_insert(struct ip_frag *t, struct frag_set *s, const stru
 
 static enum reason frag_keep(struct ip_frag *t, struct frag_set *s, const struct ip *ip, const struct payload *data)
 {
-	struct frag_piece *piece = g_try_malloc(sizeof(*piece) + data->len);
+	struct frag_piece *piece = mem_new(t->cfg->mem, sizeof(*piece) + data->len);
 	enum reason r;
 
 	if (!piece)
@@ -269,7 +269,7 @@ static enum reason frag_keep(struct ip_frag *t, struct frag_set *s, const struct
 static enum reason frag_finish(struct ip_frag *t, struct frag_set *s, struct frame *ret)
 {
 	uint32_t hdr_len = ETH_HDR_LEN + ip_wire_hdr_len(s->ip.v6);
-	struct frag_done *d = g_try_malloc(sizeof(*d) + hdr_len + s->total);
+	struct frag_done *d = mem_new(t->cfg->mem, sizeof(*d) + hdr_len + s->total);
 
 	if (!d)
 		return R_NO_MEMORY;

@@ -39,10 +39,12 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	list_init(&st->stalled_sent);
 	timerq_init(&st->timers);
 	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait);
+	st->timers.mem = st->tw.mem = cfg->mem;
 	if (!ip_frag_init(&st->frag, &st->cfg, drops) || !htab_init(&st->conns)) {
 		stack_free(st);
 		return NULL;
 	}
+	st->conns.mem = st->frag.sets.mem = cfg->mem;
 	return st;
 }
 

@@ -12,6 +12,7 @@
 #define SLIRP_STACK_H
 
 #include "slirp/base/addr.h"
+#include "slirp/base/mem.h"
 #include "slirp/base/reason.h"
 #include "slirp/base/siphash.h"
 #include "slirp/stack_tunable.h"
@@ -122,6 +123,7 @@ struct stack_config {
 	struct stack_link link;
 	struct siphash_key key; /* random */
 	struct stack_tunables tune;
+	struct mem *mem; /* lets allocations fail; NULL: none are made to.  It must outlive the stack */
 };
 
 struct stack_stats {

@@ -72,6 +72,11 @@ static void open_numbers(struct tcp_conn *c, int64_t now)
 	c->snd_una = c->snd_nxt = c->snd_max = c->iss;
 }
 
+bool tcp_open_room(struct stack *st)
+{
+	return timerq_grow(&st->timers, htab_count(&st->conns) + 1);
+}
+
 void tcp_open_begin(struct stack *st, struct tcp_conn *c, const struct tuple *t, int64_t now)
 {
 	c->st = st;

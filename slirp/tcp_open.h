@@ -30,6 +30,8 @@ void tcp_open_refuse(struct tcp_conn *c, enum reason why, int64_t now);
 bool tcp_open_room(struct stack *st);
 
 /* For tcp_connect.c too: what a connection has before the guest's SYN is known, and what that SYN agrees to. */
+/* Room for one more connection's timer, which then cannot fail.  False: no memory. */
+bool tcp_open_room(struct stack *st);
 void tcp_open_begin(struct stack *st, struct tcp_conn *c, const struct tuple *t, int64_t now);
 void tcp_open_peer(struct tcp_conn *c, const struct tcp_seg *syn);
 

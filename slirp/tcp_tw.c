@@ -73,8 +73,8 @@ static bool tw_grow(struct tcp_tw *tw)
 
 	if (tw->room && room > tw->max)
 		return false;
-	ring = g_try_new(struct tcp_tw_entry, room);
-	bucket = g_try_new0(uint32_t, room);
+	ring = mem_new(tw->mem, room * sizeof(*ring));
+	bucket = mem_new0(tw->mem, room * sizeof(*bucket));
 	if (!ring || !bucket) {
 		g_free(ring);
 		g_free(bucket);

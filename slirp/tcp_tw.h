@@ -9,6 +9,7 @@
 #define SLIRP_TCP_TW_H
 
 #include "slirp/base/addr.h"
+#include "slirp/base/mem.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +34,7 @@ struct tcp_tw {
 	uint32_t used;		   /* entries from head on, those that ended early included */
 	uint32_t max;
 	int64_t lifetime; /* microseconds */
+	struct mem *mem;  /* NULL, or set after tcp_tw_init() */
 };
 
 void tcp_tw_init(struct tcp_tw *tw, uint32_t max, int64_t lifetime);

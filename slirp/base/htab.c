@@ -3,7 +3,7 @@
  * Where a node stands is a pure function of its hash and of how far the move has come: in its old bucket until that
  * bucket is moved, in its new bucket from then on (an insert obeys the same rule).  So every search looks at exactly
  * one chain, and nodes of equal hash are always on the same chain.
- * Below: GLib allocation.  Above: slirp (connections), gateway (flows).
+ * Below: mem.h.  Above: slirp (connections), gateway (flows).
  */
 #include "slirp/base/htab.h"
 
@@ -15,14 +15,14 @@ enum {
 	MOVES_PER_CALL = 2, /* N/2 calls drain N buckets, long before the next size change is due */
 };
 
-static struct htab_node **buckets_new(uint32_t n)
+static struct htab_node **buckets_new(struct mem *m, uint32_t n)
 {
-	return g_try_malloc0_n(n, sizeof(struct htab_node *));
+	return mem_new0(m, n * sizeof(struct htab_node *));
 }
 
 bool htab_init(struct htab *t)
 {
-	*t = (struct htab){ .buckets = buckets_new(BUCKETS_MIN), .mask = BUCKETS_MIN - 1 };
+	*t = (struct htab){ .buckets = buckets_new(NULL, BUCKETS_MIN), .mask = BUCKETS_MIN - 1 };
 	return t->buckets != NULL;
 }
 
@@ -64,7 +64,7 @@ static void drain_one(struct htab *t)
 
 static void resize_begin(struct htab *t, uint32_t size)
 {
-	struct htab_node **fresh = buckets_new(size);
+	struct htab_node **fresh = buckets_new(t->mem, size);
 
 	if (!fresh)
 		return; /* the present size stays in use; the next call tries again */

@@ -3,13 +3,15 @@
  * What it is: O(1) find, insert and remove for objects that embed a struct htab_node; the caller owns every object and computes
  * every hash (keyed: siphash.h, because the guest chooses the keys).
  * What it is not: an owner of memory; a map with values; thread-safe.
- * Below: GLib allocation.  Above: slirp (connections), gateway (flows).
+ * Below: mem.h.  Above: slirp (connections), gateway (flows).
  *
  * Growth: doubles when load exceeds 1 and halves below 1/8, moving at most two buckets per insert or remove, so that no single
  * call is a walk over the table.  Allocation failure leaves the smaller table in use: slower, never wrong.
  */
 #ifndef SLIRP_BASE_HTAB_H
 #define SLIRP_BASE_HTAB_H
+
+#include "slirp/base/mem.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +28,7 @@ struct htab {
 	uint32_t mask, old_mask;
 	uint32_t drained; /* buckets of old already moved */
 	uint32_t count;
+	struct mem *mem; /* of what grows; NULL, or set after htab_init() */
 	bool visiting; /* inside htab_each(): nothing moves */
 };
 

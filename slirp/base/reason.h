@@ -108,6 +108,10 @@
 	X(PORT_PAUSED, "published port that is paused or has been removed")                            \
 	X(PORT_CAP, "as many clients on the published port as it may have")                            \
 	X(SOURCE_CAP, "as many clients from one address as the published port lets in")                \
+	/* fallback handlers */                                                                        \
+	X(FALLBACK_DECLINED, "every fallback handler declined")                                        \
+	X(FALLBACK_REJECTED, "rejected by a fallback handler")                                         \
+	X(FALLBACK_CAP, "as many flows for fallback handlers as there may be")                         \
 	/* echo; host firewalls */                                                                     \
 	X(PING_FORBIDDEN, "the host's kernel forbids ping sockets (net.ipv4.ping_group_range)")        \
 	X(ECHO_STRANGER, "echo reply or error that answers no ping of the guest")                      \

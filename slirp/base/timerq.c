@@ -1,7 +1,7 @@
 /* timerq.c - the heap of deadlines: an array of pointers, each timer knowing its slot.
  *
  * Order: by deadline, then by the count of timerq_set() calls, so that no two timers compare equal.
- * Below: GLib allocation.  Above: slirp (TCP timers), gateway (dials, relay queries).
+ * Below: mem.h.  Above: slirp (TCP timers), gateway (dials, relay queries).
  */
 #include "slirp/base/timerq.h"
 
@@ -19,7 +19,7 @@ void timerq_clear(struct timerq *q)
 	for (uint32_t i = 0; i < q->count; i++)
 		q->heap[i]->slot = 0;
 	g_free(q->heap);
-	*q = (struct timerq){ 0 };
+	*q = (struct timerq){ .mem = q->mem };
 }
 
 bool timerq_reserve(struct timerq *q, uint32_t n)
@@ -28,12 +28,21 @@ bool timerq_reserve(struct timerq *q, uint32_t n)
 
 	if (n <= q->room)
 		return true;
-	heap = g_try_realloc_n(q->heap, n, sizeof(*heap));
+	heap = mem_resize(q->mem, q->heap, n, sizeof(*heap));
 	if (!heap)
 		return false;
 	q->heap = heap;
 	q->room = n;
 	return true;
+}
+
+bool timerq_grow(struct timerq *q, uint32_t n)
+{
+	uint32_t room = q->room ? q->room : ROOM_MIN;
+
+	while (room < n)
+		room *= 2;
+	return timerq_reserve(q, room);
 }
 
 static bool earlier(const struct timer *x, const struct timer *y)
@@ -88,7 +97,7 @@ bool timerq_set(struct timerq *q, struct timer *t, int64_t at)
 		timerq_cancel(q, t);
 		return true;
 	}
-	if (!t->slot && q->count == q->room && !timerq_reserve(q, q->room ? q->room * 2 : ROOM_MIN))
+	if (!t->slot && q->count == q->room && !timerq_grow(q, q->room + 1))
 		return false;
 	t->at = at;
 	t->order = ++q->order;

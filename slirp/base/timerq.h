@@ -3,11 +3,13 @@
  * What it is: the cache of "when must this object be looked at again".  The truth is a pure function of the object's state; the
  * owner calls timerq_set() with its value.  Equal deadlines fire in the order in which they were set.
  * What it is not: a clock, a callback dispatcher, thread-safe.
- * Below: GLib allocation.  Above: slirp (TCP timers), gateway (dials, relay queries).
+ * Below: mem.h.  Above: slirp (TCP timers), gateway (dials, relay queries).
  * Cost: O(log n) set and cancel, O(1) next.  Times: int64_t microseconds, monotonic.
  */
 #ifndef SLIRP_BASE_TIMERQ_H
 #define SLIRP_BASE_TIMERQ_H
+
+#include "slirp/base/mem.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +26,7 @@ struct timerq {
 	struct timer **heap;
 	uint32_t count, room;
 	uint64_t order;
+	struct mem *mem; /* NULL, or set after timerq_init() */
 };
 
 void timerq_init(struct timerq *q);
@@ -31,6 +34,8 @@ void timerq_clear(struct timerq *q); /* frees the heap; timers still queued beco
 
 /* Makes room for n timers in all, so that timerq_set() of a known timer cannot fail.  False: no memory. */
 bool timerq_reserve(struct timerq *q, uint32_t n);
+/* The same, for an n that grows by one: room doubles. */
+bool timerq_grow(struct timerq *q, uint32_t n);
 
 /* Queues, moves, or (at == TIMERQ_NEVER) cancels.  False: no memory, t is left as it was. */
 bool timerq_set(struct timerq *q, struct timer *t, int64_t at);

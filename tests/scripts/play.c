@@ -107,6 +107,7 @@ static void play_config(struct play *p)
 	prefix_parse("fd00::/64", false, &c->net6, NULL, NULL);
 	c->link = (struct stack_link){ .mtu = 1500, .lossless = true };
 	c->key = (struct siphash_key){ { 0x0706050403020100u, 0x0f0e0d0c0b0a0908u } };
+	c->mem = &p->mem;
 	p->far4 = (struct endpoint){ play_addr("192.0.2.1"), 80 };
 	p->far6 = (struct endpoint){ play_addr("2001:db8::1"), 80 };
 }

@@ -142,6 +142,8 @@ struct play {
 	bool range; /* the line began with "+A..B" */
 	uint16_t ip_id;
 
+	struct mem mem;
+
 	/* the link */
 	bool tso;
 	uint32_t slot_max;   /* payload bytes per slot, 0: as asked */

@@ -50,6 +50,24 @@ static bool setup_text(struct play *p, struct words *w, char *to, size_t room)
 	return g_strlcpy(to, s->str, room) < room || play_fail(p, "the text is too long");
 }
 
+/* "memory fails N": the next N allocations; "memory fails all"; "memory back" */
+static bool setup_memory(struct play *p, struct words *w)
+{
+	int64_t n;
+
+	p->mem.fail_from = p->mem.asked;
+	p->mem.fail_count = 0;
+	if (words_take(w, "back"))
+		return true;
+	if (!words_take(w, "fails"))
+		return play_fail(p, "memory fails NUMBER, memory fails all, memory back");
+	if (words_take(w, "all"))
+		p->mem.fail_count = UINT64_MAX;
+	else if (setup_number(p, w, &n))
+		p->mem.fail_count = (uint64_t)n;
+	return !p->fail;
+}
+
 bool setup_option(struct play *p, struct words *w)
 {
 	int64_t n;
@@ -61,6 +79,8 @@ bool setup_option(struct play *p, struct words *w)
 		return p->strict_order = true;
 	if (words_take(w, "manual_turns"))
 		return p->manual = true;
+	if (words_take(w, "memory"))
+		return setup_memory(p, w);
 	if (words_take(w, "far")) {
 		if (!setup_endpoint(p, words_next(w), &e))
 			return false;

@@ -1,6 +1,6 @@
 /* htab_test.c - the hash table beside a linear array, and without memory.
  *
- * g_try_malloc0_n() is defined here and takes the place of GLib's for this program, so that allocations can be made to
+ * g_try_malloc0() is defined here and takes the place of GLib's for this program, so that allocations can be made to
  * fail.
  */
 #include "slirp/base/htab.h"
@@ -21,10 +21,10 @@ struct item {
 static bool no_memory;
 static int allocations;
 
-void *g_try_malloc0_n(gsize n, gsize size)
+void *g_try_malloc0(gsize size)
 {
 	allocations++;
-	return no_memory ? NULL : calloc(n, size);
+	return no_memory ? NULL : calloc(1, size);
 }
 
 static struct item *items_new(GRand *rand, uint32_t hash_mask)
