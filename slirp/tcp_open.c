@@ -14,7 +14,6 @@ enum {
 	OPEN_MSS_MIN = 64,	  /* a guest that asks for less would turn one byte into one frame */
 	OPEN_INITIAL_WINDOW = 10, /* segments, RFC 6928, on links that lose frames */
 	OPEN_TS_LEN = 12,
-	OPEN_TIMERS_MIN = 14,	  /* places in the timer queue beyond twice the connections */
 };
 
 enum tcp_answer tcp_open_answer(enum reason why)
@@ -103,13 +102,6 @@ void tcp_open_peer(struct tcp_conn *c, const struct tcp_seg *syn)
 	c->snd_wnd = c->max_snd_wnd = syn->window;
 	c->snd_wl1 = syn->seq;
 	c->cwnd = c->st->cfg.link.lossless ? INT32_MAX : OPEN_INITIAL_WINDOW * (uint32_t)c->mss;
-}
-
-bool tcp_open_room(struct stack *st)
-{
-	uint32_t n = htab_count(&st->conns) + 1;
-
-	return n <= st->timers.room || timerq_reserve(&st->timers, 2 * n + OPEN_TIMERS_MIN);
 }
 
 enum reason tcp_open_syn(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, int64_t now)

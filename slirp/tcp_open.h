@@ -26,9 +26,6 @@ void tcp_open_accept(struct tcp_conn *c, struct upstream *up, int64_t now);
 /* The dial failed: the guest is told by RST or ICMP at once; the connection is gone.  Legal in HELD only. */
 void tcp_open_refuse(struct tcp_conn *c, enum reason why, int64_t now);
 
-/* A connection that no timer can watch would stand for ever: makes one more place in the timer queue.  False: no memory. */
-bool tcp_open_room(struct stack *st);
-
 /* For tcp_connect.c too: what a connection has before the guest's SYN is known, and what that SYN agrees to. */
 /* Room for one more connection's timer, which then cannot fail.  False: no memory. */
 bool tcp_open_room(struct stack *st);
