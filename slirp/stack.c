@@ -16,6 +16,8 @@
 
 #include <glib.h>
 
+enum { STACK_HURRY_BUDGET = 64 }; /* connections per turn whose deadline is computed anew when pressure begins */
+
 void stack_config_init(struct stack_config *cfg)
 {
 	*cfg = (struct stack_config){ 0 };
@@ -39,6 +41,11 @@ static void stack_fill_defaults(struct stack_config *c)
 	}
 }
 
+static uint32_t stack_tw_hash(const void *of, const struct tuple *t)
+{
+	return stack_hash(of, t);
+}
+
 struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host, struct reason_tally *drops)
 {
 	struct stack *st = g_try_new0(struct stack, 1);
@@ -53,8 +60,10 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	list_init(&st->touched);
 	list_init(&st->stalled);
 	list_init(&st->stalled_sent);
+	list_init(&st->calm);
+	list_init(&st->hurried);
 	timerq_init(&st->timers);
-	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait);
+	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait, stack_tw_hash, st);
 	st->timers.mem = st->tw.mem = cfg->mem;
 	if (!ip_frag_init(&st->frag, &st->cfg, drops) || !htab_init(&st->conns)) {
 		stack_free(st);
@@ -128,6 +137,29 @@ enum reason stack_input(struct stack *st, const struct frame *f, int64_t now)
 	return r;
 }
 
+void stack_pressure(struct stack *st, bool on, int64_t now)
+{
+	if (on == st->pressure)
+		return;
+	st->pressure = on;
+	if (on) {
+		st->pressure_at = now;
+		list_splice_tail(&st->hurried, &st->calm);
+	} else {
+		list_splice_tail(&st->calm, &st->hurried); /* what is cached is early now, which is legal */
+	}
+}
+
+static void stack_hurry(struct stack *st)
+{
+	for (int i = 0; i < STACK_HURRY_BUDGET && !list_empty(&st->hurried); i++) {
+		struct list *n = list_pop_head(&st->hurried);
+
+		list_push_tail(&st->calm, n);
+		tcp_timer_rekey(container_of(n, struct tcp_conn, alive));
+	}
+}
+
 bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac)
 {
 	return guests_nth(st, n, addr, mac);
@@ -142,6 +174,7 @@ void stack_flush(struct stack *st, int64_t now)
 {
 	struct list batch, *n;
 
+	stack_hurry(st);
 	if (st->ra_wanted)
 		ra_refresh(st, now);
 	st->ra_wanted = false;
@@ -176,7 +209,7 @@ int64_t stack_deadline(const struct stack *st)
 
 bool stack_pending(const struct stack *st)
 {
-	return !list_empty(&st->touched);
+	return !list_empty(&st->touched) || !list_empty(&st->hurried);
 }
 
 void stack_link_ready(struct stack *st)

@@ -156,8 +156,11 @@ void stack_flush(struct stack *st, int64_t now);
 void stack_expire(struct stack *st, int64_t now);
 /* When stack_expire() must be called if nothing else happens; TIMERQ_NEVER if never. */
 int64_t stack_deadline(const struct stack *st);
-/* True while stack_flush() has left work over (budgets): call it again in the next turn without waiting. */
+/* True while stack_flush() has left work over (budgets, pressure): call it again in the next turn without waiting. */
 bool stack_pending(const struct stack *st);
+/* The host runs short of flows, descriptors or memory, or no longer does: while it does, idle connections are probed as half-closed ones
+ * are, so that those whose guest is gone make room.  Idempotent; the deadlines of existing connections follow over the next turns. */
+void stack_pressure(struct stack *st, bool on, int64_t now);
 /* The n-th neighbour learned (any_guest); false: there are no more. */
 bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac);
 /* A router advertisement to everybody leaves with the next flush (IPv6 only). */

@@ -37,6 +37,11 @@ struct stack {
 	struct ip_frag frag;
 	uint16_t ip_id;	     /* of the next IPv4 packet */
 	uint32_t ip_frag_id; /* counts fragmented IPv6 packets */
+	struct list calm, hurried; /* all synchronized connections; hurried: those whose deadline does not know of the pressure yet */
+	bool pressure;		   /* stack_pressure() */
+	int64_t pressure_at;	   /* when it began */
+	uint32_t challenges;	   /* challenge ACKs since challenge_at */
+	int64_t challenge_at;
 	int64_t icmp_credit, icmp_at; /* ICMP errors that may leave, in millionths, and when that was so */
 };
 

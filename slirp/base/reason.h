@@ -54,6 +54,8 @@
 	X(TCP_PAWS, "TCP timestamp older than the last one accepted")                                  \
 	X(TCP_RST_WINDOW, "TCP RST that does not hit the next expected byte")                          \
 	X(TCP_SYN_IN_WINDOW, "TCP SYN inside a connection: answered with a challenge ACK")             \
+	X(TCP_ACK_OLD, "TCP ACK older than any window: answered with a challenge ACK")                      \
+	X(TCP_CHALLENGE_LIMIT, "TCP segment that wants a challenge ACK when enough have left lately")     \
 	X(TCP_PORT_ZERO, "TCP or UDP port 0")                                                          \
 	X(SHORT_WRITE, "host socket took only part: the guest sends the rest again")                   \
 	X(INPUT_FULL, "frame from the guest that came while the turn before it was still going on, and no room was left") \
