@@ -238,9 +238,9 @@ static void host_bursts(struct fixture *f, int fd, const struct endpoint *to, in
 	g_assert_cmpuint(stats(f).to_guest, ==, before + (uint64_t)n);
 }
 
-/* D8: a socket that is found full gets a larger buffer, twice as large each time, up to 2 MiB; with the socket it goes back.  All of them
+/* A socket that is found full gets a larger buffer, twice as large each time, up to 2 MiB; with the socket it goes back.  All of them
  * together have a limit. */
-static void test_d8_buffer_grows(void)
+static void test_buffer_grows(void)
 {
 	enum { USUAL = 512 << 10, MOST = 2 << 20, ALL = 64 << 20, SOCKETS = ALL / (MOST - USUAL) + 4 };
 	int fd = host_at(false, 0);
@@ -318,7 +318,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/host_udp/B38_error_of_another", test_b38_error_of_another);
 	g_test_add_func("/host_udp/error_of_gone_session", test_error_of_gone_session);
 	g_test_add_func("/host_udp/B38_route_and_size", test_b38_route_and_size);
-	g_test_add_func("/host_udp/d8_buffer_grows", test_d8_buffer_grows);
+	g_test_add_func("/host_udp/buffer_grows", test_buffer_grows);
 	g_test_add_func("/host_udp/hop_limit_and_tos", test_hop_limit_and_tos);
 	g_test_add_func("/host_udp/batches", test_batches);
 	g_test_add_func("/host_udp/run_from_host", test_run_from_host);
