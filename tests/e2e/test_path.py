@@ -116,6 +116,16 @@ def test_b38_traceroute(way, guest, v, how):
 
 
 @BOTH
+@pytest.mark.parametrize("mtu", ["1500", "65520"])
+def test_b38_tracepath(forgetful, guest, v, mtu):
+    """A client that looks for both at once."""
+    g = guest("", command=["tracepath", f"-{v}", "-n", "-m", "8", FAR[v]], opts=["--root", "--mtu", mtu])
+    assert f"Resume: pmtu {NARROW} hops 4" in g.text, g.text
+    places = [g.text.index(f" {hop} ") for hop in HOPS[v]]
+    assert places == sorted(places), g.text
+
+
+@BOTH
 def test_b38_path_mtu_of_datagrams(forgetful, guest, v):
     """A router further on does not take it: the guest's kernel learns the MTU, and what fits is answered."""
     g = guest(GUEST + """
