@@ -134,7 +134,7 @@ static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const s
 	struct gateway *gw = gw_of(h);
 	const struct addr *dns = addr_is_v4(&t->far.addr) ? &gw->cfg.dns4 : &gw->cfg.dns6;
 
-	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns))
+	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns) || gw->cfg.dns_off || gw->cfg.restricted)
 		return flow_dgram_send(gw->udp, t, m, data, n, len, now);
 	return m->gso_size ? R_DNS_MALFORMED : dns_relay_query(gw->dns, t, data, n, len, now);
 }
@@ -240,6 +240,11 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	sc.v4 = cfg->v4;
 	sc.v6 = cfg->v6;
 	sc.gw_mac = cfg->gw_mac;
+	sc.gw_mac6 = cfg->gw_mac6;
+	sc.ll6 = cfg->ll6;
+	sc.any_guest = cfg->any_guest;
+	sc.dhcp_off = cfg->dhcp_off;
+	sc.isolated = cfg->restricted;
 	sc.guest_mac = cfg->guest_mac;
 	sc.gw4 = cfg->gw4;
 	sc.dns4 = cfg->dns4;
@@ -413,6 +418,22 @@ void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), vo
 {
 	gw->on_gone = fn;
 	gw->on_gone_arg = arg;
+}
+
+void gateway_count(struct gateway *gw, enum reason why)
+{
+	reason_count(&gw->drops, why);
+}
+
+bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac)
+{
+	return stack_neighbour(gw->stack, n, addr, mac);
+}
+
+void gateway_advertise(struct gateway *gw)
+{
+	stack_advertise(gw->stack);
+	loop_kick(gw->loop);
 }
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
