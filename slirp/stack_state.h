@@ -12,6 +12,7 @@
 #include "slirp/guests.h"
 #include "slirp/ip_frag.h"
 #include "slirp/stack.h"
+#include "slirp/tcp_ooo.h"
 #include "slirp/tcp_rx.h"
 #include "slirp/tcp_tw.h"
 
@@ -30,6 +31,7 @@ struct stack {
 	struct list stalled; /* connections that met a full link before they could send, in order */
 	struct list stalled_sent; /* those that met it after they had sent something */
 	struct tcp_rx_pool rx;
+	struct tcp_ooo_pool ooo;
 	struct guests guests;
 	bool ra_heard;	 /* the guest has asked for router advertisements */
 	bool ra_wanted;	 /* somebody wants one to be sent */

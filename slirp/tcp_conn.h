@@ -15,6 +15,7 @@
 #include "slirp/base/list.h"
 #include "slirp/base/reason.h"
 #include "slirp/base/timerq.h"
+#include "slirp/tcp_ooo.h"
 #include "slirp/upstream.h"
 
 #include <stdbool.h>
@@ -103,7 +104,11 @@ struct tcp_conn {
 	uint32_t ack_sent;	/* highest acknowledgement the guest was told */
 	struct tcp_rx *rx_head, *rx_tail; /* in-order payload of this turn, not yet written */
 	uint32_t rx_len;	/* its bytes */
-	bool rx_fin;		/* a FIN stands right behind it */
+	struct tcp_ooo ooo;	/* what came ahead of a gap, or was more than the host took: held, not acknowledged */
+	bool rx_fin;		/* the guest's FIN has come: it stands at rx_fin_seq, behind everything held */
+	bool sack_tell;		/* something was added to ooo: a bare ACK tells it */
+	uint8_t dups;		/* such segments since the last ACK, each of which is owed a duplicate ACK without SACK */
+	uint32_t rx_fin_seq;
 	bool short_write;	/* the last write() took less than was there */
 	bool ack_now;
 	bool probe_now;		/* the timer asks for a keepalive or window probe */
