@@ -176,6 +176,30 @@ say(sock.recv(100).decode())
 
 
 @BOTH
+@pytest.mark.parametrize("count", [900, 20000], ids=["honest", "flood"])
+def test_b38_errors_are_rationed(guest, web, count):
+    """A scan's or traceroute's errors all arrive, at once; of a flood's, a thousand a second (RFC 1812 4.3.2.8, RFC 4443 2.4)."""
+    begun = time.monotonic()
+    g = guest(UDP + """
+sock = udp(sys.argv[1], 9)
+sock.setsockopt(*((41, 16, 1) if ":" in sys.argv[1] else (0, 2, 1)))  # hop limit 1
+for _ in range(int(sys.argv[2])):
+    while True:
+        try:
+            sock.send(b"x")
+            break
+        except OSError as e:
+            assert e.errno in (errno.EHOSTUNREACH, errno.ECONNREFUSED), e
+assert len(dns_udp(DNS4, "www.e2e.test")) > 40
+""", web, count)
+    refused, kept_back = g.stats["drops"]["HOP_LIMIT"], g.stats["drops"].get("ICMP_RATE", 0)
+    if count == 900:
+        assert refused >= count and not kept_back
+    else:
+        assert refused - kept_back <= 1001 + 1000 * (time.monotonic() - begun)
+
+
+@BOTH
 def test_b34_flood_of_endpoints(guest, web):
     """2000 ports of the guest: no more sockets than a quarter of the descriptors, the oldest give way, and everything else goes on."""
     g = guest(UDP + """
