@@ -35,10 +35,15 @@ enum {
 	DNS_PENALTY_US = 30000000,
 };
 
+/* Until when a server stands behind the others because it failed; 0 or past: healthy. */
+struct dns_health {
+	int64_t udp, tcp;
+};
+
 struct dns_relay {
 	struct loop *loop;
 	struct dns_relay_config cfg;
-	int64_t bad_until[DNS_RELAY_SERVERS]; /* a server that failed; 0 or past: healthy */
+	struct dns_health health[DNS_RELAY_SERVERS];
 	struct htab by_guest;
 	struct siphash_key key;
 	struct list inflight; /* oldest first */
@@ -115,14 +120,15 @@ static void dns_query_fail(struct dns_query *q)
 	dns_query_deliver(q, r->buf, dns_wire_put_servfail(r->buf, q->msg, q->q_end));
 }
 
-/* The best server outside `skip`: healthy ones as configured, then those whose penalty ends first.  -1: none. */
-static int dns_relay_pick(const struct dns_relay *r, unsigned skip, int64_t now)
+/* The best server outside `skip`: healthy ones as configured, then those whose penalty ends first.  -1: none.  tcp: for a flow over TCP. */
+static int dns_relay_pick(const struct dns_relay *r, unsigned skip, bool tcp, int64_t now)
 {
 	int64_t best_bad = INT64_MAX;
 	int best = -1;
 
 	for (unsigned i = 0; i < r->cfg.n_servers; i++) {
-		int64_t bad = r->bad_until[i] > now ? r->bad_until[i] : 0;
+		const struct dns_health *h = &r->health[i];
+		int64_t until = tcp ? MAX(h->udp, h->tcp) : h->udp, bad = until > now ? until : 0;
 
 		if (!(skip & 1u << i) && bad < best_bad) {
 			best = (int)i;
@@ -189,7 +195,7 @@ static int dns_query_send_to(struct dns_query *q, unsigned server)
 static void dns_query_judge(struct dns_query *q, int64_t bad_until)
 {
 	if (q->generation == q->relay->generation)
-		q->relay->bad_until[q->server] = bad_until;
+		q->relay->health[q->server].udp = bad_until;
 }
 
 static void dns_query_blame(struct dns_query *q, int64_t now)
@@ -212,11 +218,11 @@ static int dns_query_ask(struct dns_query *q, int64_t now)
 {
 	dns_query_catch_up(q);
 	for (;;) {
-		int server = dns_relay_pick(q->relay, q->tried | q->dead, now), err;
+		int server = dns_relay_pick(q->relay, q->tried | q->dead, false, now), err;
 
 		if (server < 0) { /* everyone was asked: begin again */
 			q->tried = 0;
-			server = dns_relay_pick(q->relay, q->dead, now);
+			server = dns_relay_pick(q->relay, q->dead, false, now);
 		}
 		if (server < 0)
 			return -EHOSTUNREACH;
@@ -426,7 +432,7 @@ void dns_relay_free(struct dns_relay *r)
 
 bool dns_relay_server(const struct dns_relay *r, struct addr *ret)
 {
-	int server = dns_relay_pick(r, 0, loop_now(r->loop));
+	int server = dns_relay_pick(r, 0, true, loop_now(r->loop));
 
 	if (server < 0)
 		return false;
@@ -434,9 +440,32 @@ bool dns_relay_server(const struct dns_relay *r, struct addr *ret)
 	return true;
 }
 
+bool dns_relay_server_failed(struct dns_relay *r, const struct addr *failed, unsigned tries, int64_t age, struct addr *ret)
+{
+	int64_t now = loop_now(r->loop);
+
+	for (unsigned i = 0; i < r->cfg.n_servers; i++) {
+		if (addr_eq(&r->cfg.servers[i], failed))
+			r->health[i].tcp = now + r->cfg.penalty;
+	}
+	return tries < r->cfg.n_servers && age < r->cfg.total_timeout && dns_relay_server(r, ret);
+}
+
+void dns_relay_host_changed(struct dns_relay *r, int64_t now)
+{
+	memset(r->health, 0, sizeof(r->health));
+	for (struct list *n = r->inflight.next; n != &r->inflight; n = n->next) {
+		struct dns_query *q = container_of(n, struct dns_query, node);
+
+		dns_query_hang_up(q);
+		q->tried = q->dead = 0;
+		loop_timer_set(r->loop, &q->timer, now); /* is queued: cannot fail */
+	}
+}
+
 bool dns_relay_set_servers(struct dns_relay *r, const struct addr *servers, unsigned n)
 {
-	int64_t bad_until[DNS_RELAY_SERVERS] = { 0 };
+	struct dns_health health[DNS_RELAY_SERVERS] = { 0 };
 
 	n = MIN(n, DNS_RELAY_SERVERS);
 	if (n == r->cfg.n_servers && (!n || !memcmp(servers, r->cfg.servers, n * sizeof(*servers))))
@@ -444,12 +473,12 @@ bool dns_relay_set_servers(struct dns_relay *r, const struct addr *servers, unsi
 	for (unsigned i = 0; i < n; i++) {
 		for (unsigned k = 0; k < r->cfg.n_servers; k++) {
 			if (addr_eq(&servers[i], &r->cfg.servers[k]))
-				bad_until[i] = r->bad_until[k];
+				health[i] = r->health[k];
 		}
 	}
 	if (n)
 		memcpy(r->cfg.servers, servers, n * sizeof(*servers));
-	memcpy(r->bad_until, bad_until, sizeof(bad_until));
+	memcpy(r->health, health, sizeof(health));
 	r->cfg.n_servers = n;
 	r->generation++;
 	return true;
