@@ -91,15 +91,19 @@ static ssize_t host_peek_at(struct host_tcp *h, uint32_t off, const struct iovec
 
 	if (h->peek_mode == HOST_TCP_PEEK_COPY && off)
 		return host_peek_copying(h, off, iov, n);
-	if (h->peek_mode == HOST_TCP_PEEK_OFF ? off != h->peek_at : off) {
+	if (h->peek_mode == HOST_TCP_PEEK_OFF ? off != h->kernel_at : off) {
 		if (setsockopt(h->fd, SOL_SOCKET, SO_PEEK_OFF, &at, sizeof(at))) {
 			h->peek_mode = HOST_TCP_PEEK_COPY; /* this kernel, or this family, has it not */
 			return host_peek_copying(h, off, iov, n);
 		}
 		h->peek_mode = HOST_TCP_PEEK_OFF;
+		h->kernel_at = off; /* also when nothing comes of it */
 	}
 	got = recvmsg(h->fd, &msg, MSG_PEEK | MSG_DONTWAIT);
-	return got < 0 ? -errno : got;
+	if (got < 0)
+		return -errno;
+	h->kernel_at = off + (uint32_t)got;
+	return got;
 }
 
 /* SO_RCVLOWAT grows the buffer without privilege and leaves the kernel's own tuning on; the mark goes back to 1 at once.  How much room
@@ -171,7 +175,8 @@ static ssize_t host_peek(struct upstream *up, uint32_t off, const struct iovec *
 	}
 	if (got < 0)
 		return host_latch(h, (int)got);
-	h->peek_at = off + (uint32_t)got;
+	if (off + (uint32_t)got > h->peek_at)
+		h->peek_at = off + (uint32_t)got;
 	if (!h->rdhup && !h->urgent && (size_t)got < host_room(iov, n))
 		h->can_read = false; /* emptied: what comes now is a new edge */
 	if (h->peek_at > h->raise_at)
@@ -192,6 +197,7 @@ static void host_consume(struct upstream *up, uint32_t n)
 			return;
 		n -= (uint32_t)got;
 		h->peek_at -= (uint32_t)got < h->peek_at ? (uint32_t)got : h->peek_at;
+		h->kernel_at -= (uint32_t)got < h->kernel_at ? (uint32_t)got : h->kernel_at;
 	}
 }
 

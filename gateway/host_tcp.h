@@ -45,7 +45,8 @@ struct host_tcp {
 	bool urgent;		/* urgent data was seen: a peek may stop short at its mark */
 	uint8_t peek_mode;	/* enum host_tcp_peek */
 	bool armed;		/* an EPOLLOUT edge was asked for and has not come */
-	uint32_t peek_at;	/* where the next sequential peek reads: bytes peeked and not consumed */
+	uint32_t peek_at;	/* bytes peeked and not consumed */
+	uint32_t kernel_at;	/* SO_PEEK_OFF as the kernel has it; in PEEK_OFF mode */
 	uint32_t raise_at;	/* raise the receive buffer when peek_at passes this */
 	uint32_t raised;	/* bytes taken from the pool's budget */
 	uint32_t space_left;	/* a lower bound of what write() takes, bytes */
