@@ -76,7 +76,7 @@ static inline bool stack_is_guest6(const struct stack *st, const struct addr *a)
 {
 	const struct stack_config *c = &st->cfg;
 
-	if (addr_eq(a, &c->guest6))
+	if (!c->any_guest && addr_eq(a, &c->guest6))
 		return true;
 	return (c->slaac || c->any_guest) && prefix_contains(&c->net6, a) && !addr_eq(a, &c->gw6) && !addr_eq(a, &c->dns6) &&
 	       !addr_eq(a, &c->net6.addr); /* the subnet-router anycast address, RFC 4291 2.6.1 */

@@ -81,6 +81,7 @@ struct tcp_conn {
 	struct tuple tuple;
 	uint8_t state;		/* enum tcp_state; changed by tcp_conn_enter() alone */
 	bool stalled;		/* met a full link and has not been flushed since */
+	uint8_t owner;		/* the host's: which of its kinds of flow this belongs to */
 
 	/* options agreed at SYN time */
 	bool ts_ok, sack_ok;
