@@ -101,9 +101,22 @@ static void sack_enter_recovery(struct tcp_conn *c)
 	c->ssthresh = half > floor ? half : floor;
 	c->cwnd = c->ssthresh;
 	c->rtx_next = c->snd_una;
+	c->rtx_mark = c->snd_max;
+	c->rtx_again = false;
 	c->rtx_credit = c->mss;
 	c->extra = c->sack_ok ? 0 : SACK_DUP_THRESH * (uint32_t)c->mss;
 	c->rtt_at = 0; /* Karn */
+}
+
+/* What was sent behind a retransmission has come, the retransmission has not: it goes again now, and not when the timer fires. */
+static void sack_lost_again(struct tcp_conn *c)
+{
+	const struct tcp_sack *b = &c->sack;
+
+	if (!b->n || !seq_lt(c->snd_una, c->rtx_next) || !seq_lt(c->rtx_mark + SACK_DUP_THRESH * (uint32_t)c->mss, b->end[b->n - 1]))
+		return;
+	c->rtx_again = true;
+	c->rtx_credit = c->rtx_credit > c->mss ? c->rtx_credit : c->mss;
 }
 
 void tcp_sack_take(struct tcp_conn *c, const struct tcp_seg *seg)
@@ -117,9 +130,11 @@ void tcp_sack_take(struct tcp_conn *c, const struct tcp_seg *seg)
 			sack_insert(&c->sack, start, end);
 	}
 	after = sack_bytes(&c->sack);
-	if (c->in_recovery && after > before)
+	if (c->in_recovery && after > before) {
 		c->rtx_credit += after - before;
-	else if (!c->in_recovery && !c->timed_out && after > SACK_DUP_THRESH * (uint32_t)c->mss)
+		sack_lost_again(c);
+	}
+	if (!c->in_recovery && !c->timed_out && after > SACK_DUP_THRESH * (uint32_t)c->mss)
 		sack_enter_recovery(c);
 }
 
@@ -164,12 +179,14 @@ void tcp_sack_acked(struct tcp_conn *c, uint32_t bytes)
 	}
 	if (seq_le(c->recover, c->snd_una)) {
 		c->in_recovery = false;
-		c->cwnd = c->ssthresh;
+		c->cwnd = c->st->cfg.link.lossless ? INT32_MAX : c->ssthresh; /* such a link has no congestion to remember */
 		c->extra = 0;
 		return;
 	}
 	if (!c->sack_ok) /* RFC 6582 3.2 step 3 */
 		c->extra = c->extra - sack_least(c->extra, bytes) + (bytes >= c->mss ? c->mss : 0);
+	c->rtx_mark = c->snd_max;
+	c->rtx_again = false;
 	/* partial acknowledgement: the next hole starts right here (RFC 6582 3.2) */
 	c->rtx_next = c->sack.n ? seq_max(c->rtx_next, c->snd_una) : c->snd_una;
 	c->rtx_credit += bytes > c->mss ? bytes : c->mss;
@@ -179,7 +196,9 @@ void tcp_sack_timeout(struct tcp_conn *c)
 {
 	uint32_t half = tcp_flight(c) / 2, floor = 2u * c->mss;
 
-	if (!c->backoff)
+	if (c->st->cfg.link.lossless)
+		c->ssthresh = INT32_MAX;
+	else if (!c->backoff)
 		c->ssthresh = half > floor ? half : floor;
 	c->cwnd = c->mss;
 	c->in_recovery = false;
@@ -204,6 +223,11 @@ bool tcp_sack_hole(const struct tcp_conn *c, uint32_t *ret_start, uint32_t *ret_
 			return false;
 		*ret_start = at;
 		*ret_len = seq_min(c->snd_una + c->mss, c->snd_max) - at;
+		return true;
+	}
+	if (c->rtx_again && seq_lt(c->snd_una, b->start[0])) {
+		*ret_start = c->snd_una;
+		*ret_len = sack_least(b->start[0] - c->snd_una, c->mss);
 		return true;
 	}
 	for (int i = 0; i < b->n; i++) {
@@ -232,7 +256,11 @@ void tcp_sack_skip(struct tcp_conn *c, uint32_t *len)
 
 void tcp_sack_sent_again(struct tcp_conn *c, uint32_t start, uint32_t len)
 {
-	c->rtx_next = start + len;
+	if (start == c->snd_una) {
+		c->rtx_mark = c->snd_max;
+		c->rtx_again = false;
+	}
+	c->rtx_next = seq_max(c->rtx_next, start + len);
 	c->rtx_credit -= len < c->rtx_credit ? len : c->rtx_credit;
 	c->st->stats.retransmits++;
 }
