@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct flow_tcp {
@@ -106,6 +107,10 @@ void flow_tcp_gone(struct tcp_conn *c, enum reason why)
 	struct flow_tcp *f = container_of(c, struct flow_tcp, conn);
 
 	if (f->flow.state == FLOW_HELD) {
+		struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+		/* it may have connected since: RST then, and not the FIN of somebody who had nothing to say */
+		(void)setsockopt(f->watch.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 		loop_timer_set(tcp_loop(f), &f->dial_timer, TIMERQ_NEVER);
 		loop_watch_close(tcp_loop(f), &f->watch);
 	} else {

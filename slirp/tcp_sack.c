@@ -101,22 +101,23 @@ static void sack_enter_recovery(struct tcp_conn *c)
 	c->ssthresh = half > floor ? half : floor;
 	c->cwnd = c->ssthresh;
 	c->rtx_next = c->snd_una;
-	c->rtx_mark = c->snd_max;
-	c->rtx_again = false;
 	c->rtx_credit = c->mss;
+	c->rtx_lost = false;
 	c->extra = c->sack_ok ? 0 : SACK_DUP_THRESH * (uint32_t)c->mss;
 	c->rtt_at = 0; /* Karn */
 }
 
-/* What was sent behind a retransmission has come, the retransmission has not: it goes again now, and not when the timer fires. */
-static void sack_lost_again(struct tcp_conn *c)
+/* The first hole was sent again, what was sent after that has come, and still it is a hole: lost twice.  Without this only the time-out
+ * would find it; RFC 8985 has the idea. */
+static void sack_judge_rtx(struct tcp_conn *c)
 {
 	const struct tcp_sack *b = &c->sack;
 
-	if (!b->n || !seq_lt(c->snd_una, c->rtx_next) || !seq_lt(c->rtx_mark + SACK_DUP_THRESH * (uint32_t)c->mss, b->end[b->n - 1]))
+	if (!c->in_recovery || !b->n || !seq_lt(c->snd_una, c->rtx_next))
 		return;
-	c->rtx_again = true;
-	c->rtx_credit = c->rtx_credit > c->mss ? c->rtx_credit : c->mss;
+	c->rtx_lost |= seq_lt(c->rtx_mark + SACK_DUP_THRESH * (uint32_t)c->mss, b->end[b->n - 1]);
+	if (c->rtx_lost && !c->rtx_credit)
+		c->rtx_credit = c->mss;
 }
 
 void tcp_sack_take(struct tcp_conn *c, const struct tcp_seg *seg)
@@ -130,12 +131,11 @@ void tcp_sack_take(struct tcp_conn *c, const struct tcp_seg *seg)
 			sack_insert(&c->sack, start, end);
 	}
 	after = sack_bytes(&c->sack);
-	if (c->in_recovery && after > before) {
+	if (c->in_recovery && after > before)
 		c->rtx_credit += after - before;
-		sack_lost_again(c);
-	}
-	if (!c->in_recovery && !c->timed_out && after > SACK_DUP_THRESH * (uint32_t)c->mss)
+	else if (!c->in_recovery && !c->timed_out && after > (SACK_DUP_THRESH - 1) * (uint32_t)c->mss) /* RFC 6675 4, IsLost() */
 		sack_enter_recovery(c);
+	sack_judge_rtx(c);
 }
 
 void tcp_sack_dup_ack(struct tcp_conn *c)
@@ -185,8 +185,8 @@ void tcp_sack_acked(struct tcp_conn *c, uint32_t bytes)
 	}
 	if (!c->sack_ok) /* RFC 6582 3.2 step 3 */
 		c->extra = c->extra - sack_least(c->extra, bytes) + (bytes >= c->mss ? c->mss : 0);
-	c->rtx_mark = c->snd_max;
-	c->rtx_again = false;
+	c->rtx_lost = false;
+	c->rtx_mark = c->snd_max; /* the new first hole was sent again before now, if at all */
 	/* partial acknowledgement: the next hole starts right here (RFC 6582 3.2) */
 	c->rtx_next = c->sack.n ? seq_max(c->rtx_next, c->snd_una) : c->snd_una;
 	c->rtx_credit += bytes > c->mss ? bytes : c->mss;
@@ -201,7 +201,7 @@ void tcp_sack_timeout(struct tcp_conn *c)
 	else if (!c->backoff)
 		c->ssthresh = half > floor ? half : floor;
 	c->cwnd = c->mss;
-	c->in_recovery = false;
+	c->in_recovery = c->rtx_lost = false;
 	c->timed_out = true;
 	c->recover = c->snd_max;
 	c->dupacks = 0;
@@ -214,7 +214,7 @@ void tcp_sack_timeout(struct tcp_conn *c)
 bool tcp_sack_hole(const struct tcp_conn *c, uint32_t *ret_start, uint32_t *ret_len)
 {
 	const struct tcp_sack *b = &c->sack;
-	uint32_t at = seq_max(c->rtx_next, c->snd_una);
+	uint32_t at = c->rtx_lost ? c->snd_una : seq_max(c->rtx_next, c->snd_una);
 
 	if (!c->in_recovery || !c->rtx_credit)
 		return false;
@@ -223,11 +223,6 @@ bool tcp_sack_hole(const struct tcp_conn *c, uint32_t *ret_start, uint32_t *ret_
 			return false;
 		*ret_start = at;
 		*ret_len = seq_min(c->snd_una + c->mss, c->snd_max) - at;
-		return true;
-	}
-	if (c->rtx_again && seq_lt(c->snd_una, b->start[0])) {
-		*ret_start = c->snd_una;
-		*ret_len = sack_least(b->start[0] - c->snd_una, c->mss);
 		return true;
 	}
 	for (int i = 0; i < b->n; i++) {
@@ -258,7 +253,7 @@ void tcp_sack_sent_again(struct tcp_conn *c, uint32_t start, uint32_t len)
 {
 	if (start == c->snd_una) {
 		c->rtx_mark = c->snd_max;
-		c->rtx_again = false;
+		c->rtx_lost = false;
 	}
 	c->rtx_next = seq_max(c->rtx_next, start + len);
 	c->rtx_credit -= len < c->rtx_credit ? len : c->rtx_credit;
