@@ -21,6 +21,8 @@ struct flow_tcp {
 	struct loop_timer dial_timer; /* set while HELD */
 	struct flow_tcp_env *env;
 	struct endpoint to;
+	unsigned tries; /* dials that failed */
+	int64_t began;
 };
 
 static void flow_tcp_free(struct loop_reap *r)
@@ -33,10 +35,42 @@ static struct loop *tcp_loop(const struct flow_tcp *f)
 	return f->env->pool->loop;
 }
 
+/* Descriptor of a dial to f->to, or to where again() leads; -errno. */
+static int tcp_dial(struct flow_tcp *f, int err, int64_t now)
+{
+	struct flow_tcp_env *env = f->env;
+
+	for (;;) {
+		int fd = err ? err : dial_start(env->origin, &f->to);
+
+		if (fd >= 0 || !env->again || !env->again(env->arg, &f->to, ++f->tries, now - f->began, &f->to))
+			return fd;
+		err = 0;
+	}
+}
+
+/* The dial has failed with err.  False: so has the flow. */
+static bool tcp_redial(struct flow_tcp *f, int err, int64_t now)
+{
+	int fd = tcp_dial(f, err, now);
+
+	if (fd < 0)
+		return false;
+	loop_watch_close(tcp_loop(f), &f->watch);
+	if (!loop_watch_add(tcp_loop(f), &f->watch, fd, (uint32_t)HOST_TCP_EVENTS) &&
+	    loop_timer_set(tcp_loop(f), &f->dial_timer, now + f->env->dial_timeout))
+		return true;
+	loop_watch_remove(tcp_loop(f), &f->watch);
+	f->watch.fd = fd; /* closed with the flow */
+	return false;
+}
+
 static void tcp_dialed(struct flow_tcp *f, uint32_t events, int64_t now)
 {
 	int err = dial_result(f->watch.fd, events, &f->to, f->env->own_addresses);
 
+	if (err && tcp_redial(f, err, now))
+		return;
 	loop_timer_set(tcp_loop(f), &f->dial_timer, TIMERQ_NEVER);
 	if (err) {
 		tcp_open_refuse(&f->conn, dial_reason(-err), now);
@@ -67,7 +101,8 @@ static void tcp_dial_deadline(struct loop_timer *t, int64_t now)
 {
 	struct flow_tcp *f = container_of(t, struct flow_tcp, dial_timer);
 
-	tcp_open_refuse(&f->conn, R_DIAL_TIMEOUT, now);
+	if (!tcp_redial(f, -ETIMEDOUT, now))
+		tcp_open_refuse(&f->conn, R_DIAL_TIMEOUT, now);
 }
 
 enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, struct tcp_conn **ret)
@@ -81,17 +116,18 @@ enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, s
 	f = mem_new0(env->mem, sizeof(*f));
 	if (!f)
 		return R_NO_MEMORY;
-	fd = dial_start(env->origin, to);
+	f->env = env;
+	f->to = *to;
+	f->began = loop_now(env->pool->loop);
+	fd = tcp_dial(f, 0, f->began);
 	if (fd < 0) {
 		g_free(f);
 		return dial_reason(-fd);
 	}
-	f->env = env;
-	f->to = *to;
 	f->watch.fn = tcp_event;
 	f->dial_timer.fn = tcp_dial_deadline;
 	err = loop_watch_add(env->pool->loop, &f->watch, fd, (uint32_t)HOST_TCP_EVENTS);
-	if (err || !loop_timer_set(env->pool->loop, &f->dial_timer, loop_now(env->pool->loop) + env->dial_timeout)) {
+	if (err || !loop_timer_set(env->pool->loop, &f->dial_timer, f->began + env->dial_timeout)) {
 		loop_watch_remove(env->pool->loop, &f->watch);
 		close(fd);
 		g_free(f);
