@@ -11,6 +11,7 @@
 #include "gateway/flow_echo.h"
 #include "gateway/flow_tcp.h"
 #include "gateway/hostinfo.h"
+#include "gateway/inbound.h"
 #include "gateway/loop.h"
 #include "gateway/journal.h"
 #include "gateway/map.h"
@@ -22,6 +23,7 @@
 #include <glib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #define GATEWAY_RESOLV_CONF "/etc/resolv.conf"
 
@@ -44,6 +46,8 @@ struct gateway {
 	struct host_tcp_pool pool;
 	struct hostsock_origin origin;
 	struct flow_tcp_env tcp_env;
+	struct inbound inbound;
+	rlim_t descriptors; /* the limit */
 	struct flow_dgram *udp;
 	struct flow_echo *echo;
 	struct dns_relay *dns;
@@ -112,13 +116,44 @@ static void gw_tx_put(struct stack_host *h, struct tx_slot *slot, const struct f
 static enum reason gw_tcp_syn(struct stack_host *h, const struct tuple *t, struct tcp_conn **ret)
 {
 	struct gateway *gw = gw_of(h);
-	struct endpoint to;
-	enum reason r = map_to_host(&gw->cfg, gw->hostinfo, gw->dns, &t->far, &to);
+	struct flow_tcp_dest dest = { 0 };
+	enum reason r = map_to_host(&gw->cfg, gw->hostinfo, gw->dns, &t->far, &dest.to);
 
-	if (r)
-		return r;
-	r = flow_tcp_open(&gw->tcp_env, &to, ret);
-	return r == R_NO_DESCRIPTOR && flow_dgram_give_way(gw->udp) ? flow_tcp_open(&gw->tcp_env, &to, ret) : r; /* UDP gives way */
+	dest.has_then = !r && map_other_loopback(&gw->cfg, &t->far, &dest.to, &dest.then);
+	return r ? r : flow_tcp_open(&gw->tcp_env, &dest, ret);
+}
+
+static bool gw_give_way(void *arg)
+{
+	return flow_dgram_give_way(((struct gateway *)arg)->udp);
+}
+
+static void gw_tcp_established(struct stack_host *h, struct tcp_conn *c)
+{
+	flow_tcp_established(c);
+}
+
+/* Descriptors and raised receive buffers; flows are the table's own. */
+static unsigned gw_full(void *arg)
+{
+	struct gateway *gw = arg;
+	struct flow_dgram_stats us = { 0 };
+	struct flow_echo_stats es = { 0 };
+	unsigned descriptors, buffers;
+
+	flow_dgram_stats(gw->udp, &us);
+	flow_echo_stats(gw->echo, &es);
+	descriptors = pressure_percent(gw->flows.now + us.sockets + es.now, gw->descriptors);
+	buffers = pressure_percent(GATEWAY_RCVBUF_BUDGET - gw->pool.rcvbuf_budget, GATEWAY_RCVBUF_BUDGET);
+	return descriptors > buffers ? descriptors : buffers;
+}
+
+static void gw_pressure(void *arg, bool on)
+{
+	struct gateway *gw = arg;
+
+	journal_say(gw->cfg.journal, JOURNAL_INFO, on ? "pressure: %u TCP flows of %u; idle ones are probed, and make room" :
+							  "pressure is over: %u TCP flows of %u", gw->flows.now, flow_max(&gw->flows));
 }
 
 static void gw_tcp_gone(struct stack_host *h, struct tcp_conn *c, enum reason why)
@@ -203,11 +238,6 @@ static void gw_dns_answer(void *arg, const struct tuple *t, const uint8_t *msg, 
 	stack_dgram(gw->stack, t, &(struct dgram_meta){ 0 }, &(struct iovec){ (void *)msg, len }, 1, len);
 }
 
-static bool gw_give_way(void *arg)
-{
-	return flow_dgram_give_way(((struct gateway *)arg)->udp);
-}
-
 static void gw_hostinfo_event(struct loop_watch *w, uint32_t events, int64_t now)
 {
 	hostinfo_read(container_of(w, struct gateway, hostinfo_watch)->hostinfo);
@@ -256,7 +286,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 		g_set_error_literal(err, G_FILE_ERROR, G_FILE_ERROR_FAILED, "the kernel gives no random bytes");
 		return false;
 	}
-	gw->host = (struct stack_host){ .tx_get = gw_tx_get, .tx_put = gw_tx_put, .tcp_syn = gw_tcp_syn, .tcp_gone = gw_tcp_gone,
+	gw->host = (struct stack_host){ .tx_get = gw_tx_get, .tx_put = gw_tx_put, .tcp_syn = gw_tcp_syn, .tcp_gone = gw_tcp_gone, .tcp_established = gw_tcp_established,
 					.dgram = gw_dgram, .echo = gw_echo };
 	gw->stack = stack_new(&sc, &gw->host, &gw->drops);
 	return gw->stack || gw_no_memory(err);
@@ -337,21 +367,38 @@ static bool gw_make_hostinfo(struct gateway *gw, GError **err)
 	return gw_no_memory(err);
 }
 
+static bool gw_make_flows(struct gateway *gw, GError **err)
+{
+	struct flow_table_ops ops = flow_tcp_ops();
+	struct siphash_key key;
+	struct rlimit rl;
+
+	ops.full = gw_full;
+	ops.pressure = gw_pressure;
+	ops.arg = gw;
+	gw->descriptors = getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur == RLIM_INFINITY ? INT32_MAX : rl.rlim_cur;
+	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+		return gw_no_memory(err);
+	return flow_table_init(&gw->flows, gw->loop, &gw->cfg.tune, &ops, &key, gw->cfg.mem) || gw_no_memory(err);
+}
+
 static bool gw_make(struct gateway *gw, GError **err)
 {
 	const struct gateway_config *cfg = &gw->cfg;
 
 	loop_use_mem(gw->loop, cfg->mem);
-	flow_table_init(&gw->flows, gw->loop, 0, 0);
+	if (!gw_make_flows(gw, err))
+		return false;
 	gw->pool = (struct host_tcp_pool){ .loop = gw->loop, .rcvbuf_budget = GATEWAY_RCVBUF_BUDGET };
 	gw->origin.outbound4 = cfg->outbound4;
 	gw->origin.outbound6 = cfg->outbound6;
 	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
 	gw->tcp_env = (struct flow_tcp_env){ .mem = cfg->mem, .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
-					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT, .own_addresses = cfg->host_loopback || cfg->own_addresses };
+					     .give_way = gw_give_way, .arg = gw, .own_addresses = cfg->host_loopback || cfg->own_addresses };
 	gw_make_resolv(gw);
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) || !gw_make_stack(gw, err))
 		return false;
+	inbound_init(&gw->inbound, &gw->tcp_env, gw->stack);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
 	return true;
 }
@@ -400,10 +447,16 @@ void gateway_free(struct gateway *gw)
 	resolv_watch_free(gw->resolv);
 	dns_relay_free(gw->dns);
 	loop_free(gw->loop);
+	flow_table_clear(&gw->flows);
 	hostinfo_free(gw->hostinfo);
 	stack_free(gw->stack);
 	link_free(gw->link);
 	g_free(gw);
+}
+
+struct inbound *gateway_inbound(struct gateway *gw)
+{
+	return &gw->inbound;
 }
 
 void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), void *arg)
@@ -428,7 +481,9 @@ void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
 		.link_tx_bytes = ss.tx_bytes,
 		.flows_opened = gw->flows.opened,
 		.flows_now = gw->flows.now,
-		.half_open_now = gw->flows.half_open,
+		.half_open_now = gw->flows.half.now,
+		.pressure_now = gw->flows.pressure.on,
+		.pressure_times = gw->flows.pressure.times,
 		.to_host_bytes = ss.to_host_bytes,
 		.to_guest_bytes = ss.to_guest_bytes,
 		.udp_sessions_opened = us.opened,

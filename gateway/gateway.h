@@ -28,6 +28,7 @@ enum {
 };
 
 struct hostinfo;
+struct inbound;
 struct journal;
 struct loop;
 
@@ -60,6 +61,8 @@ struct gateway_stats {
 	uint64_t link_rx_frames, link_rx_bytes; /* from the guest */
 	uint64_t link_tx_frames, link_tx_bytes; /* to the guest */
 	uint64_t flows_opened, flows_now, half_open_now;
+	uint64_t pressure_times; /* that something ran short */
+	bool pressure_now;
 	uint64_t to_host_bytes, to_guest_bytes; /* TCP payload */
 	uint64_t udp_sessions_opened, udp_sessions_now, udp_sockets_now;
 	uint64_t udp_to_host, udp_to_guest; /* datagrams, without DNS to the relay */
@@ -85,6 +88,9 @@ struct gateway *gateway_new(const struct gateway_config *cfg, struct link *link,
 struct gateway *gateway_new_on(const struct gateway_config *cfg, struct link *link, struct loop *loop, GError **err);
 /* Resets every flow (the guest and the far sides get RST), then frees.  NULL is a no-op. */
 void gateway_free(struct gateway *gw);
+
+/* For whoever has clients for the guest: inbound_open(). */
+struct inbound *gateway_inbound(struct gateway *gw);
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret);
 

@@ -5,7 +5,7 @@
  * What it is not: a user of sockets, clocks, files, logs or threads.  It can be run from a text file (tests/scripts).
  * Times: int64_t microseconds on any monotonic clock; the caller passes one value per turn.
  * Memory: connections belong to the host (tcp_syn hands them out, tcp_gone gives them back); the stack owns its tables.
- * Re-entrance: no stack_host or upstream callback may call into the stack.
+ * Re-entrance: no stack_host or upstream callback may call into the stack, but one: tcp_syn may end other connections.
  * Below: slirp/base, slirp/wire, upstream.h.  Above: gateway/gateway.c, tests.
  */
 #ifndef SLIRP_STACK_H
