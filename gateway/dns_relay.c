@@ -151,8 +151,7 @@ static void dns_query_hang_up(struct dns_query *q)
 {
 	if (!q->watch.active)
 		return;
-	loop_watch_remove(q->relay->loop, &q->watch);
-	close(q->watch.fd);
+	loop_watch_close(q->relay->loop, &q->watch);
 }
 
 static void dns_query_end(struct dns_query *q)

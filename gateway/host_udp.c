@@ -19,6 +19,7 @@
 
 enum {
 	UDP_IOV = HOST_UDP_RUN, /* pieces of one message */
+	UDP_CALL = 64,		/* messages in one system call */
 	UDP_CTL = CMSG_SPACE(sizeof(int)) * 2 + CMSG_SPACE(sizeof(uint16_t)),
 };
 
@@ -212,7 +213,7 @@ static void udp_header(const struct host_udp *s, struct host_udp_msg *m, struct 
 /* One call for as many messages as have the same DF.  Messages sent or -errno. */
 static int udp_send_some(struct host_udp *s, struct host_udp_msg *m)
 {
-	struct mmsghdr mm[HOST_UDP_QUEUE];
+	struct mmsghdr mm[UDP_CALL];
 	bool df = m->df;
 	unsigned n = 0;
 	int r;
@@ -221,7 +222,7 @@ static int udp_send_some(struct host_udp *s, struct host_udp_msg *m)
 		udp_set(s, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, df ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT); /* the same numbers for IPv6 */
 		s->df = df;
 	}
-	for (; m && m->df == df && n < HOST_UDP_QUEUE; m = m->next)
+	for (; m && m->df == df && n < UDP_CALL; m = m->next)
 		udp_header(s, m, &mm[n++].msg_hdr);
 	s->pool->stats.sends++;
 	r = sendmmsg(s->watch.fd, mm, n, MSG_DONTWAIT);

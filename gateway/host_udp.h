@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 enum {
-	HOST_UDP_QUEUE = 128,	 /* datagrams or runs gathered in one turn: each of the turn's 64 frames makes at most two */
+	HOST_UDP_QUEUE = 512,	 /* datagrams or runs gathered in one turn: each of the turn's 256 frames makes at most two */
 	HOST_UDP_RUN = 64,	 /* datagrams in one run: UDP_MAX_SEGMENTS before Linux 6.9 */
 	HOST_UDP_RUN_LEN = 65487, /* bytes in one run, for either family */
 };

@@ -1,6 +1,6 @@
 /* host_udp_rx.c - datagrams from the network, many per call.  See host_udp.h.
  *
- * One recvmmsg() takes up to 32 of them, each possibly a run that the kernel has merged (UDP_GRO).  Equal datagrams of one peer that
+ * One recvmmsg() takes up to 64 of them, each possibly a run that the kernel has merged (UDP_GRO).  Equal datagrams of one peer that
  * arrived one by one are handed on as a run too: where the link carries runs that is one frame instead of many.
  * System calls: setsockopt recvmmsg.
  */
@@ -14,8 +14,9 @@
 #include <string.h>
 
 enum {
-	RX_BATCH = 32,
+	RX_BATCH = HOST_UDP_RUN,
 	RX_SIZE = 65536,
+	RX_STRIDE = RX_SIZE + 25 * 64, /* so that the heads of the messages do not share a set of a cache */
 	RX_CTL = 128,
 	RX_RCVBUF = 512 << 10, /* D8; the kernel takes what net.core.rmem_max allows */
 };
@@ -38,7 +39,7 @@ struct host_udp_rx {
 		struct cmsghdr align;
 		uint8_t b[RX_CTL];
 	} ctl[RX_BATCH];
-	uint8_t buf[RX_BATCH][RX_SIZE]; /* pages that no datagram has reached cost nothing */
+	uint8_t buf[RX_BATCH][RX_STRIDE]; /* pages that no datagram has reached cost nothing */
 };
 
 struct host_udp_rx *host_udp_rx_new(void)

@@ -27,7 +27,7 @@ enum {
 	TAP_TX = TX_SLOT_IOV * TAP_HEAD_MAX + TAP_FRAME_MAX,
 	TAP_QUEUE_PLAIN = 256, /* of the kernel's 500 frames: what one guest connection may fill without offload */
 	TAP_VNET_LEN = sizeof(struct virtio_net_hdr),
-	TAP_BURST_MAX = 64,
+	TAP_BURST_MAX = 256,
 	TAP_FULL_BEFORE_MORE = 6,
 	/* Linux 6.2; older headers have no names for them */
 	TAP_F_USO = 0x20 | 0x40,

@@ -22,7 +22,7 @@
 
 enum {
 	LOOP_EVENTS = 64,      /* descriptors per turn: the rest keep their place in the kernel's ready list */
-	LOOP_FRAMES = 64,      /* frames from the link per turn: what one ACK per connection is worth gathering over */
+	LOOP_FRAMES = 256,     /* frames from the link per turn: datagrams of many flows, each of which is to become a run */
 	LOOP_TIMERS = 64,      /* callbacks per turn */
 	LOOP_STREAK = 32,      /* turns per dispatch */
 	LOOP_STREAK_US = 2000, /* and their time: what another GLib source may have to wait */

@@ -63,6 +63,7 @@ void tcp_conn_gone(struct tcp_conn *c, enum reason why)
 	htab_remove(&st->conns, &c->node);
 	timerq_cancel(&st->timers, &c->timer);
 	list_unlink(&c->touched);
+	list_unlink(&c->alive);
 	tcp_conn_enter(c, TCP_CLOSED);
 	st->host->tcp_gone(st->host, c, why);
 }

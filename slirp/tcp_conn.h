@@ -3,7 +3,7 @@
  * What it is: struct tcp_conn, its states, and the calls that gateway/ may make on it.
  * What it is not: the segment logic, which stands in tcp_in.c (arriving), tcp_out.c (leaving), tcp_timer.c (time), tcp_open.c (birth).
  * Ownership: the host embeds struct tcp_conn in its flow and owns the memory; the stack's tables hold it from tcp_syn to tcp_gone.
- * Below: upstream.h, stack.h, slirp/base.  Above: the tcp_ files of slirp/, gateway/flow_tcp.c.  RFC 9293, 7323, 2018, 6298, 5681.
+ * Below: upstream.h, stack.h, slirp/base.  Above: the tcp_ files of slirp/, gateway/flow_tcp.c.  RFC 9293, 7323, 2018, 6298, 5681, 5961.
  *
  * prefixes: tcp_conn_
  */
@@ -74,6 +74,7 @@ struct tcp_conn {
 	struct htab_node node;	/* in the stack's table, by tuple */
 	struct timer timer;	/* caches tcp_timer_deadline() from above or below: never later */
 	struct list touched;	/* on one of the stack's lists of touched and of stalled connections, or on none */
+	struct list alive;	/* on one of the stack's lists of all connections */
 	struct stack *st;
 	struct upstream *up;	/* NULL while HELD */
 	struct tuple tuple;
@@ -111,15 +112,20 @@ struct tcp_conn {
 
 	/* loss and congestion: RFC 5681, 6582, 6675 in small */
 	uint32_t cwnd, ssthresh;
-	uint32_t recover;	/* valid while in_recovery: leave when snd_una passes it */
+	uint32_t recover;	/* valid while in_recovery or timed_out: leave when snd_una passes it */
 	uint32_t rtx_next;	/* next byte to look at for holes */
 	uint32_t rtx_credit;	/* bytes that may be retransmitted now */
+	uint32_t extra;		/* bytes beyond cwnd that duplicate ACKs without SACK have paid for: RFC 3042, RFC 5681 3.2 */
 	uint8_t dupacks;
 	bool in_recovery;
+	bool timed_out;		/* everything up to `recover` was sent again: duplicate ACKs tell nothing new until it is acknowledged */
 	uint8_t backoff;	/* of the retransmission or persist timer */
 	uint8_t probes;		/* unanswered keepalive probes */
 	bool persist;		/* waiting for a window with nothing in flight */
 	struct tcp_sack sack;
+
+	uint8_t challenges;	/* challenge ACKs since challenge_at, RFC 5961 7 */
+	int64_t challenge_at;
 
 	/* time, microseconds; 0 or TIMERQ_NEVER as stated */
 	int64_t srtt, rttvar;	/* RFC 6298; srtt 0: no sample yet */

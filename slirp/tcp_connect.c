@@ -6,6 +6,7 @@
 #include "slirp/stack_state.h"
 #include "slirp/tcp_bare.h"
 #include "slirp/tcp_open.h"
+#include "slirp/tcp_sack.h"
 #include "slirp/tcp_state.h"
 #include "slirp/tcp_timer.h"
 #include "slirp/wire/icmp_wire.h"
@@ -86,8 +87,8 @@ static enum reason connect_done(struct tcp_conn *c, const struct tcp_seg *seg, i
 
 	tcp_open_peer(c, seg);
 	c->rcv_adv += offered;
-	if (c->backoff && !st->cfg.link.lossless)
-		c->cwnd = c->mss; /* RFC 5681 3.1: the SYN was lost */
+	if (c->backoff)
+		tcp_sack_begin(c, true);
 	c->snd_una = c->snd_nxt = c->snd_wl2 = seg->ack;
 	c->rtx_now = false;
 	c->rx_at = now;

@@ -4,6 +4,7 @@
 #include "slirp/ip_out.h"
 #include "slirp/stack_state.h"
 #include "slirp/tcp_bare.h"
+#include "slirp/tcp_sack.h"
 #include "slirp/tcp_state.h"
 #include "slirp/tcp_timer.h"
 #include "slirp/wire/l4_wire.h"
@@ -12,7 +13,6 @@ enum {
 	OPEN_MSS4_DEFAULT = 536,  /* RFC 9293 3.7.1 */
 	OPEN_MSS6_DEFAULT = 1220,
 	OPEN_MSS_MIN = 64,	  /* a guest that asks for less would turn one byte into one frame */
-	OPEN_INITIAL_WINDOW = 10, /* segments, RFC 6928, on links that lose frames */
 	OPEN_TS_LEN = 12,
 };
 
@@ -25,6 +25,8 @@ enum tcp_answer tcp_open_answer(enum reason why)
 		return TCP_ANSWER_HOST;
 	case R_HOST_PROHIBITED:
 		return TCP_ANSWER_ADMIN;
+	case R_DNS_OFF:
+		return TCP_ANSWER_NONE;
 	default:
 		return TCP_ANSWER_RST;
 	}
@@ -33,6 +35,8 @@ enum tcp_answer tcp_open_answer(enum reason why)
 static void open_tell(struct stack *st, const struct tuple *t, uint32_t syn_seq, enum reason why, int64_t now)
 {
 	switch (tcp_open_answer(why)) {
+	case TCP_ANSWER_NONE:
+		break;
 	case TCP_ANSWER_RST:
 		tcp_bare_segment(st, t, 0, syn_seq + 1, TCP_RST | TCP_ACK);
 		break;
@@ -81,6 +85,7 @@ void tcp_open_begin(struct stack *st, struct tcp_conn *c, const struct tuple *t,
 	c->st = st;
 	c->tuple = *t;
 	list_init(&c->touched);
+	list_push_tail(&st->calm, &c->alive);
 	c->rcv_mss = OPEN_MSS4_DEFAULT;
 	c->ssthresh = INT32_MAX;
 	c->rto = TCP_TIMER_RTO_INITIAL;
@@ -101,7 +106,7 @@ void tcp_open_peer(struct tcp_conn *c, const struct tcp_seg *syn)
 	c->rcv_nxt = c->rcv_adv = c->ack_sent = syn->seq + 1;
 	c->snd_wnd = c->max_snd_wnd = syn->window;
 	c->snd_wl1 = syn->seq;
-	c->cwnd = c->st->cfg.link.lossless ? INT32_MAX : OPEN_INITIAL_WINDOW * (uint32_t)c->mss;
+	tcp_sack_begin(c, false);
 }
 
 enum reason tcp_open_syn(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, int64_t now)

@@ -102,11 +102,11 @@ static bool out_ack(struct tcp_conn *c, uint32_t seq, int64_t now)
 	return true;
 }
 
-/* The number of a bare ACK: the highest sent, because one that a time-out has put behind is old to a guest that has it all, and
- * nothing beyond the window, where a probe's byte may stand: the guest would drop either unread (RFC 9293 3.10.7.4). */
+/* The number of a bare ACK: the highest sent, because one that a time-out has put behind is old to a guest that has it all, but
+ * nothing beyond the window, where a probe's byte stands: the guest would drop either unread and answer (RFC 9293 3.10.7.4). */
 static uint32_t out_ack_seq(const struct tcp_conn *c)
 {
-	return seq_max(c->snd_nxt, seq_min(c->snd_max, c->snd_una + c->snd_wnd));
+	return seq_min(c->snd_max, c->snd_una + c->snd_wnd);
 }
 
 /* Does the guest need an acknowledgement or a wider window now, later, or not at all? */
@@ -119,8 +119,10 @@ static void out_judge_ack(struct tcp_conn *c, int64_t now)
 	if (unacked >= 2u * c->rcv_mss || (unacked && !c->st->cfg.tune.delayed_ack)) {
 		c->ack_now = true;
 	} else if (!tcp_guest_done(c) && (c->short_write || left < 2u * c->rcv_mss)) {
-		uint32_t room = out_room(c);
+		uint32_t room = out_room(c), most = 65535u << c->rcv_wscale;
 
+		if (room > most && !c->short_write)
+			room = most; /* more cannot be told; after a short write the ACK itself is the news */
 		c->ack_now = room > left && (room >= 2 * left || room - left >= 2u * c->rcv_mss);
 	}
 	if (c->ack_now)
@@ -240,7 +242,7 @@ static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, 
 /* Payload bytes that windows allow beyond snd_nxt. */
 static uint32_t out_usable(const struct tcp_conn *c)
 {
-	uint32_t under_way = c->snd_nxt - c->snd_una, limit = c->snd_wnd, cwnd = c->cwnd, max = (uint32_t)c->st->cfg.tune.max_flight;
+	uint32_t under_way = c->snd_nxt - c->snd_una, limit = c->snd_wnd, cwnd = c->cwnd + c->extra, max = (uint32_t)c->st->cfg.tune.max_flight;
 
 	for (int i = 0; i < c->sack.n; i++)
 		cwnd += c->sack.end[i] - c->sack.start[i];
@@ -305,13 +307,16 @@ static bool out_is_sliver(const struct tcp_conn *c, uint32_t usable)
 /* Sends new data, or again what a time-out has put behind snd_nxt. */
 static enum out_result out_new(struct tcp_conn *c, int64_t now)
 {
-	uint32_t budget = (uint32_t)c->st->cfg.tune.flush_budget;
+	uint32_t budget = (uint32_t)c->st->cfg.tune.flush_budget, gap = UINT32_MAX;
 
-	while (!(c->fin_sent && c->snd_nxt == c->snd_max)) {
+	tcp_sack_idle(c, now);
+	for (tcp_sack_skip(c, &gap); !(c->fin_sent && c->snd_nxt == c->snd_max); gap = UINT32_MAX, tcp_sack_skip(c, &gap)) {
 		uint32_t usable = out_usable(c), most = budget > c->mss ? budget : c->mss, sent = 0;
 		bool sliver = out_is_sliver(c, usable);
 		enum out_result r;
 
+		if (usable > gap)
+			usable = gap;
 		if (!budget)
 			return OUT_SENT; /* more next turn */
 		if (usable > most)
@@ -357,7 +362,6 @@ static enum out_result out_probe(struct tcp_conn *c, int64_t now)
 	enum out_result r;
 	uint32_t sent;
 
-	c->probe_now = false;
 	if (c->rto_at == TIMERQ_NEVER || c->fin_sent) /* keepalive */
 		return out_ack(c, c->snd_una - 1, now) ? OUT_NOTHING : OUT_FULL;
 	r = out_data(c, c->snd_una, 1, false, now, &sent);
@@ -402,7 +406,10 @@ static enum out_result out_payload(struct tcp_conn *c, int64_t now)
 	enum out_result r;
 
 	if (c->probe_now) {
+		c->probe_now = false;
 		r = out_probe(c, now);
+		if (r == OUT_FULL)
+			c->probe_now = true; /* asked again when the link has room */
 		if (r != OUT_NOTHING)
 			return r;
 	}
@@ -417,7 +424,7 @@ static bool out_finished(struct tcp_conn *c, int64_t now)
 		return false;
 	if (c->state == TCP_CLOSING) {
 		tcp_tw_add(&c->st->tw,
-			   &(struct tcp_tw_entry){ .tuple = c->tuple, .hash = c->node.hash, .ts_ok = c->ts_ok, .snd_nxt = c->snd_max,
+			   &(struct tcp_tw_entry){ .tuple = c->tuple, .ts_ok = c->ts_ok, .snd_nxt = c->snd_max,
 						   .rcv_nxt = c->rcv_nxt, .ts_recent = c->ts_recent, .ts_offset = c->ts_offset },
 			   now);
 		c->st->stats.time_waits++;

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-enum { TCP_RX_POOL = 1024 }; /* pieces in one turn: 64 frames of up to 16 pieces */
+enum { TCP_RX_POOL = 1024 }; /* pieces in one turn; a frame has 1, or up to 16 from links that hand over pieces */
 
 struct tcp_rx {
 	struct iovec iov;

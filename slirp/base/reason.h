@@ -54,8 +54,11 @@
 	X(TCP_PAWS, "TCP timestamp older than the last one accepted")                                  \
 	X(TCP_RST_WINDOW, "TCP RST that does not hit the next expected byte")                          \
 	X(TCP_SYN_IN_WINDOW, "TCP SYN inside a connection: answered with a challenge ACK")             \
+	X(TCP_ACK_OLD, "TCP ACK older than any window: answered with a challenge ACK")                      \
+	X(TCP_CHALLENGE_LIMIT, "TCP segment that wants a challenge ACK when enough have left lately")     \
 	X(TCP_PORT_ZERO, "TCP or UDP port 0")                                                          \
 	X(SHORT_WRITE, "host socket took only part: the guest sends the rest again")                   \
+	X(INPUT_FULL, "frame from the guest that came while the turn before it was still going on, and no room was left") \
 	X(LINK_FULL, "link had no room for a frame")                                                   \
 	X(TURN_FULL, "more segments in one turn than the turn's table holds")                          \
 	/* connection ends */                                                                          \
@@ -87,6 +90,7 @@
 	X(TUPLE_BUSY, "connection with the same ends exists, or has just ended")                       \
 	X(SHUTDOWN, "gateway is shutting down")                                                        \
 	/* DNS relay */                                                                                \
+	X(DNS_OFF, "the name server's address, while name service is switched off")                    \
 	X(DNS_MALFORMED, "DNS message is too short or not a query")                                    \
 	X(DNS_FULL, "too many DNS queries in flight: the oldest was given up")                         \
 	X(DNS_MISMATCH, "DNS answer that matches no query")                                            \
@@ -110,6 +114,10 @@
 	X(PORT_PAUSED, "published port that is paused or has been removed")                            \
 	X(PORT_CAP, "as many clients on the published port as it may have")                            \
 	X(SOURCE_CAP, "as many clients from one address as the published port lets in")                \
+	/* fallback handlers */                                                                        \
+	X(FALLBACK_DECLINED, "every fallback handler declined")                                        \
+	X(FALLBACK_REJECTED, "rejected by a fallback handler")                                         \
+	X(FALLBACK_CAP, "as many flows for fallback handlers as there may be")                         \
 	/* echo; host firewalls */                                                                     \
 	X(PING_FORBIDDEN, "the host's kernel forbids ping sockets (net.ipv4.ping_group_range)")        \
 	X(ECHO_STRANGER, "echo reply or error that answers no ping of the guest")                      \

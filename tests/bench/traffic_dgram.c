@@ -13,8 +13,9 @@
  * -b is the size of a datagram, -m how many go to one peer in one system call
  * (1: what an everyday program does), -g makes these one UDP_SEGMENT send.
  * Only datagrams of that size are counted, so bytes tell how many there were.
- * Receivers ask for large buffers, take up to DGRAM_BATCH datagrams per call,
- * and never look at what they got: they should not be what is measured.
+ * Receivers ask for large buffers, take up to DGRAM_BATCH messages per call and
+ * with -m above 1 let the kernel merge datagrams (UDP_GRO), and never look at
+ * what they got: they should not be what is measured.
  */
 #include "tests/bench/traffic.h"
 
@@ -31,7 +32,9 @@
 
 enum {
 	DGRAM_BATCH = 64,	/* datagrams in one call at most */
-	DGRAM_SIZE = 2048,
+	DGRAM_SIZE = 65536,
+	DGRAM_STRIDE = DGRAM_SIZE + 1600,	/* so that buffers do not meet in a cache */
+	DGRAM_LONGEST = 2048,
 	DGRAM_CALLS = 32,	/* sends between two looks at stdin */
 	DGRAM_STEPS = 16,	/* receives of one socket in a row */
 	DGRAM_HELLO_MS = 50,
@@ -39,7 +42,7 @@ enum {
 	DGRAM_RUN = 65000,	/* bytes of one UDP_SEGMENT send */
 };
 
-static uint8_t payload[DGRAM_BATCH][DGRAM_SIZE];
+static uint8_t payload[DGRAM_BATCH][DGRAM_STRIDE];
 static struct iovec pieces[DGRAM_BATCH];
 static struct mmsghdr msgs[DGRAM_BATCH];
 static union {
@@ -49,7 +52,7 @@ static union {
 
 static void dgram_prepare(void)
 {
-	if (!opt.bytes || opt.bytes > DGRAM_SIZE || opt.batch < 1 ||
+	if (!opt.bytes || opt.bytes > DGRAM_LONGEST || opt.batch < 1 ||
 	    opt.batch > DGRAM_BATCH || opt.bytes * opt.batch > DGRAM_RUN) {
 		errno = EINVAL;
 		die("datagrams");
@@ -67,12 +70,13 @@ static int dgram_socket(int port)
 		.sin_family = AF_INET, .sin_port = htons(port),
 	};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int size = DGRAM_BUFFER;
+	int size = DGRAM_BUFFER, merge = opt.batch > 1;
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&in, sizeof(in)))
 		die("udp socket");
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	setsockopt(fd, SOL_UDP, UDP_GRO, &merge, sizeof(merge));
 	return fd;
 }
 
@@ -92,7 +96,8 @@ static uint64_t dgram_take(int fd)
 		int n = recvmmsg(fd, msgs, DGRAM_BATCH, MSG_DONTWAIT, NULL);
 
 		for (int i = 0; i < n; i++)
-			count += msgs[i].msg_len == opt.bytes;
+			if (msgs[i].msg_len % opt.bytes == 0)
+				count += msgs[i].msg_len / opt.bytes;
 		if (n < DGRAM_BATCH)
 			break;
 	}

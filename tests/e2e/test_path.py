@@ -66,6 +66,11 @@ def far_net(*argv, net, **kw):
     return subprocess.Popen(["nsenter", f"--net=/proc/{net}/ns/net", "--", *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **kw)
 
 
+def sysctl(net, value, *names):
+    setting = f"for f in {' '.join(names)}; do echo {value} >/proc/sys/net/$f; done"
+    assert far_net("sh", "-c", setting, net=net).wait(LIMIT) == 0
+
+
 @pytest.fixture(scope="module")
 def way():
     holders = [subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo there; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -79,9 +84,9 @@ def way():
         ip(f"link set lo up\nlink add {right} type veth peer name {'b1' if n == 1 else 'c1'} netns {peer}\n"
            f"address add 198.18.{n}.2/24 dev {left}\naddress add 2001:db8:1{n}::2/64 dev {left} nodad\nlink set {left} up\n"
            f"address add 198.18.{n + 1}.1/24 dev {right}\naddress add 2001:db8:1{n + 1}::1/64 dev {right} nodad\nlink set {right} up\n", net=net)
-        router = "for f in ipv4/ip_forward ipv6/conf/all/forwarding; do echo 1 >/proc/sys/net/$f; done;" \
-                 "for f in ipv4/icmp_ratelimit ipv6/icmp/ratelimit; do echo 0 >/proc/sys/net/$f; done"
-        assert far_net("sh", "-c", router, net=net).wait(LIMIT) == 0
+        sysctl(net, 1, "ipv4/ip_forward", "ipv6/conf/all/forwarding")
+    for net in r1, r2, far:  # each is asked more often than it would like to answer
+        sysctl(net, 0, "ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit")
     ip("link set lo up\naddress add 198.18.3.2/24 dev c1\naddress add 2001:db8:13::2/64 dev c1 nodad\nlink set c1 up\n"
        "route add default via 198.18.3.1\nroute add default via 2001:db8:13::1\n", net=far)
     ip(f"link set b0 mtu {NARROW}\nroute add 198.18.3.0/24 via 198.18.2.2\nroute add 2001:db8:13::/64 via 2001:db8:12::2\n", net=r1)
@@ -116,6 +121,16 @@ def test_b38_traceroute(way, guest, v, how):
 
 
 @BOTH
+@pytest.mark.parametrize("mtu", ["1500", "65520"])
+def test_b38_tracepath(forgetful, guest, v, mtu):
+    """A client that looks for both at once."""
+    g = guest("", command=["tracepath", f"-{v}", "-n", "-m", "8", FAR[v]], opts=["--root", "--mtu", mtu])
+    assert f"Resume: pmtu {NARROW} hops 4" in g.text, g.text
+    places = [g.text.index(f" {hop} ") for hop in HOPS[v]]
+    assert places == sorted(places), g.text
+
+
+@BOTH
 def test_b38_path_mtu_of_datagrams(forgetful, guest, v):
     """A router further on does not take it: the guest's kernel learns the MTU, and what fits is answered."""
     g = guest(GUEST + """
@@ -145,6 +160,8 @@ for _ in range(LIMIT):
         break
     except TimeoutError:
         pass
+else:
+    sys.exit("never answered")
 say("whole")
 """, FAR[v], opts=["--mtu", "1500"])
     assert g.text == "whole"

@@ -209,6 +209,8 @@ static bool play_event(struct play *p, const char *verb, struct words *w, uint16
 		fine = play_start(p) && host_line(p, w, port);
 	else if (!strcmp(verb, "link"))
 		fine = setup_link(p, w);
+	else if (!strcmp(verb, "pressure"))
+		fine = setup_pressure(p, w);
 	else if (!strcmp(verb, "turn"))
 		fine = true;
 	else

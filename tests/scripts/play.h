@@ -172,6 +172,7 @@ bool setup_option(struct play *p, struct words *w);
 bool setup_tunable(struct play *p, struct words *w);
 bool setup_conn(struct play *p, struct words *w, uint16_t port);
 bool setup_link(struct play *p, struct words *w);
+bool setup_pressure(struct play *p, struct words *w);
 bool guest_line(struct play *p, struct words *w, uint16_t port);
 bool host_line(struct play *p, struct words *w, uint16_t port);
 bool expect_line(struct play *p, struct words *w, uint16_t port);

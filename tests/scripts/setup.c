@@ -229,3 +229,14 @@ bool setup_link(struct play *p, struct words *w)
 	stack_link_ready(p->st);
 	return true;
 }
+
+/* "pressure on", "pressure off" */
+bool setup_pressure(struct play *p, struct words *w)
+{
+	bool on = false;
+
+	if (!play_start(p) || !setup_switch(p, w, &on, NULL))
+		return false;
+	stack_pressure(p->st, on, p->now);
+	return true;
+}

@@ -67,7 +67,7 @@ static int fake_rx(struct link *l, struct stack *st, unsigned budget, int64_t no
 	struct fixture *f = container_of(l, struct fixture, link);
 	eventfd_t n = 0;
 
-	g_assert_cmpuint(budget, ==, 64);
+	g_assert_cmpuint(budget, ==, 256);
 	g_string_append_c(f->journal, 'r');
 	if (f->link_rc)
 		return f->link_rc;
