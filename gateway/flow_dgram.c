@@ -444,4 +444,5 @@ void flow_dgram_stats(const struct flow_dgram *d, struct flow_dgram_stats *ret)
 	*ret = d->stats;
 	ret->sends = d->pool.stats.sends;
 	ret->receives = d->pool.stats.receives;
+	ret->raised = d->pool.stats.raised;
 }

@@ -27,6 +27,7 @@ struct flow_dgram_stats {
 	uint64_t to_host, to_guest;    /* datagrams */
 	uint64_t evicted;	       /* sessions, at the caps */
 	uint64_t sends, receives;      /* system calls for them */
+	uint64_t raised;	       /* bytes of receive buffers beyond the usual, of all sockets now */
 };
 
 struct flow_dgram_env {

@@ -5,6 +5,7 @@
 #include "gateway/flow_tcp.h"
 
 #include "gateway/dial.h"
+#include "gateway/host_unix.h"
 #include "slirp/tcp_connect.h"
 #include "slirp/tcp_open.h"
 
@@ -218,7 +219,7 @@ enum reason flow_tcp_connect(struct flow_tcp_env *env, struct stack *st, const s
 	f->opener = *o;
 	err = loop_watch_add(env->pool->loop, &f->watch, fd, (uint32_t)HOST_TCP_EVENTS);
 	r = err ? dial_reason(-err) : R_ACCEPTED;
-	host_tcp_init(&f->up, env->pool, fd, &f->watch);
+	(local ? host_unix_init : host_tcp_init)(&f->up, env->pool, fd, &f->watch);
 	if (!r && !flow_begin(env->table, &f->flow, &t->guest))
 		r = R_NO_MEMORY;
 	if (!r) {

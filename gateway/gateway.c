@@ -10,6 +10,7 @@
 #include "gateway/flow_dgram.h"
 #include "gateway/flow_echo.h"
 #include "gateway/flow_tcp.h"
+#include "gateway/guestfwd.h"
 #include "gateway/hostinfo.h"
 #include "gateway/inbound.h"
 #include "gateway/loop.h"
@@ -51,6 +52,7 @@ struct gateway {
 	rlim_t descriptors; /* the limit */
 	struct flow_dgram *udp;
 	struct flow_echo *echo;
+	struct guestfwd *guestfwd;
 	struct dns_relay *dns;
 	struct resolv_watch *resolv; /* NULL: the name servers were given */
 	struct hostinfo *hostinfo;
@@ -119,8 +121,11 @@ static enum reason gw_tcp_syn(struct stack_host *h, const struct tuple *t, struc
 {
 	struct gateway *gw = gw_of(h);
 	struct flow_tcp_dest dest = { 0 };
-	enum reason r = map_to_host(&gw->cfg, gw->hostinfo, gw->dns, &t->far, &dest.to);
+	enum reason r;
 
+	if (guestfwd_syn(gw->guestfwd, &t->far, ret, &r))
+		return r;
+	r = map_to_host(&gw->cfg, gw->hostinfo, gw->dns, &t->far, &dest.to);
 	dest.has_then = !r && map_other_loopback(&gw->cfg, &t->far, &dest.to, &dest.then);
 	return r ? r : flow_tcp_open(&gw->tcp_env, &dest, ret);
 }
@@ -156,11 +161,20 @@ static void gw_pressure(void *arg, bool on)
 
 	journal_say(gw->cfg.journal, JOURNAL_INFO, on ? "pressure: %u TCP flows of %u; idle ones are probed, and make room" :
 							  "pressure is over: %u TCP flows of %u", gw->flows.now, flow_max(&gw->flows));
+	stack_pressure(gw->stack, on, loop_now(gw->loop));
 }
 
 static void gw_tcp_gone(struct stack_host *h, struct tcp_conn *c, enum reason why)
 {
-	flow_tcp_gone(c, why);
+	if (c->owner == GUESTFWD_OWNER)
+		guestfwd_gone(c, why);
+	else
+		flow_tcp_gone(c, why);
+}
+
+static bool gw_stands_for(struct stack_host *h, const struct addr *a)
+{
+	return guestfwd_has(gw_of(h)->guestfwd, a);
 }
 
 static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
@@ -294,8 +308,9 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 		g_set_error_literal(err, G_FILE_ERROR, G_FILE_ERROR_FAILED, "the kernel gives no random bytes");
 		return false;
 	}
-	gw->host = (struct stack_host){ .tx_get = gw_tx_get, .tx_put = gw_tx_put, .tcp_syn = gw_tcp_syn, .tcp_gone = gw_tcp_gone, .tcp_established = gw_tcp_established,
-					.dgram = gw_dgram, .echo = gw_echo };
+	gw->host = (struct stack_host){ .tx_get = gw_tx_get, .tx_put = gw_tx_put, .tcp_syn = gw_tcp_syn, .tcp_gone = gw_tcp_gone,
+					.tcp_established = gw_tcp_established, .dgram = gw_dgram, .echo = gw_echo,
+					.stands_for = gw_stands_for };
 	gw->stack = stack_new(&sc, &gw->host, &gw->drops);
 	return gw->stack || gw_no_memory(err);
 }
@@ -344,6 +359,13 @@ static bool gw_make_echo(struct gateway *gw, GError **err)
 							  .journal = gw->cfg.journal, .tune = &gw->cfg.tune, .map = gw_echo_map, .to_guest = gw_echo_to_guest,
 							  .error = gw_echo_error, .arg = gw });
 	return gw->echo || gw_no_memory(err);
+}
+
+static bool gw_make_guestfwd(struct gateway *gw, GError **err)
+{
+	gw->guestfwd = guestfwd_new(&(struct guestfwd_env){ .loop = gw->loop, .tcp = &gw->tcp_env, .closes = &gw->flows.closes,
+							    .drained = gw->cfg.guestfwd_drained, .arg = gw->cfg.guestfwd_arg });
+	return gw->guestfwd || gw_no_memory(err);
 }
 
 /* Before gw_make_dns() reads the file: no change goes unseen. */
@@ -404,7 +426,8 @@ static bool gw_make(struct gateway *gw, GError **err)
 	gw->tcp_env = (struct flow_tcp_env){ .mem = cfg->mem, .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
 					     .give_way = gw_give_way, .arg = gw, .own_addresses = cfg->host_loopback || cfg->own_addresses };
 	gw_make_resolv(gw);
-	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) || !gw_make_stack(gw, err))
+	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) ||
+	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
 		return false;
 	inbound_init(&gw->inbound, &gw->tcp_env, gw->stack);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
@@ -456,6 +479,7 @@ void gateway_free(struct gateway *gw)
 	dns_relay_free(gw->dns);
 	loop_free(gw->loop);
 	flow_table_clear(&gw->flows);
+	guestfwd_free(gw->guestfwd);
 	hostinfo_free(gw->hostinfo);
 	stack_free(gw->stack);
 	link_free(gw->link);
@@ -476,6 +500,11 @@ void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), vo
 void gateway_count(struct gateway *gw, enum reason why)
 {
 	reason_count(&gw->drops, why);
+}
+
+struct guestfwd *gateway_guestfwd(struct gateway *gw)
+{
+	return gw->guestfwd;
 }
 
 bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac)

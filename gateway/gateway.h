@@ -27,6 +27,7 @@ enum {
 	GATEWAY_MTU_MAX = 65521,
 };
 
+struct guestfwd;
 struct hostinfo;
 struct inbound;
 struct journal;
@@ -61,6 +62,8 @@ struct gateway_config {
 	const struct journal *journal;	     /* of the caller, who keeps it; NULL: silence */
 	bool slaac; /* the guest may choose addresses of net6 (a /64) for itself, and is invited to */
 	struct gateway_tunables tune;
+	void (*guestfwd_drained)(void *arg); /* a place of guestfwd takes bytes again; from inside a turn; NULL */
+	void *guestfwd_arg;
 	bool udp_filter_open;		     /* UDP from anybody reaches a port the guest has used; else only from those it has sent to */
 };
 
@@ -100,6 +103,8 @@ void gateway_free(struct gateway *gw);
 
 /* For whoever has clients for the guest: inbound_open(). */
 struct inbound *gateway_inbound(struct gateway *gw);
+/* Places of the guest's subnet that lead to something of the application's (guestfwd.h). */
+struct guestfwd *gateway_guestfwd(struct gateway *gw);
 /* Something outside was dropped for this reason. */
 void gateway_count(struct gateway *gw, enum reason why);
 /* The n-th neighbour learned; false: there are no more. */

@@ -65,6 +65,7 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	timerq_init(&st->timers);
 	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait, stack_tw_hash, st);
 	st->timers.mem = st->tw.mem = cfg->mem;
+	tcp_ooo_pool_init(&st->ooo, cfg->tune.ooo_max, cfg->tune.ooo_conn_max, cfg->mem);
 	if (!ip_frag_init(&st->frag, &st->cfg, drops) || !htab_init(&st->conns)) {
 		stack_free(st);
 		return NULL;
@@ -78,6 +79,7 @@ void stack_free(struct stack *st)
 	if (!st)
 		return;
 	tcp_tw_clear(&st->tw);
+	tcp_ooo_pool_clear(&st->ooo);
 	ip_frag_clear(&st->frag);
 	htab_clear(&st->conns);
 	timerq_clear(&st->timers);

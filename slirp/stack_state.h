@@ -12,6 +12,7 @@
 #include "slirp/guests.h"
 #include "slirp/ip_frag.h"
 #include "slirp/stack.h"
+#include "slirp/tcp_ooo.h"
 #include "slirp/tcp_rx.h"
 #include "slirp/tcp_tw.h"
 
@@ -30,6 +31,7 @@ struct stack {
 	struct list stalled; /* connections that met a full link before they could send, in order */
 	struct list stalled_sent; /* those that met it after they had sent something */
 	struct tcp_rx_pool rx;
+	struct tcp_ooo_pool ooo;
 	struct guests guests;
 	bool ra_heard;	 /* the guest has asked for router advertisements */
 	bool ra_wanted;	 /* somebody wants one to be sent */
@@ -74,7 +76,7 @@ static inline bool stack_is_guest6(const struct stack *st, const struct addr *a)
 {
 	const struct stack_config *c = &st->cfg;
 
-	if (addr_eq(a, &c->guest6))
+	if (!c->any_guest && addr_eq(a, &c->guest6))
 		return true;
 	return (c->slaac || c->any_guest) && prefix_contains(&c->net6, a) && !addr_eq(a, &c->gw6) && !addr_eq(a, &c->dns6) &&
 	       !addr_eq(a, &c->net6.addr); /* the subnet-router anycast address, RFC 4291 2.6.1 */

@@ -32,6 +32,9 @@
 	X(time_wait_max, COUNT, 65536, 16, 1 << 20, "entries of 62 bytes; the oldest goes first")                                \
 	X(max_window, BYTES, 4 << 20, 65535, 8 << 20, "most that is advertised to the guest; window scale 7 carries 8 MiB")      \
 	X(max_flight, BYTES, 8 << 20, 65535, 1 << 30, "most that one connection has unacknowledged toward the guest")            \
+	X(ooo_conn_max, BYTES, 256 << 10, 0, 16 << 20,                                                                           \
+	  "kept of one connection's data ahead of a gap, or beyond what the host socket took; what is more comes again")           \
+	X(ooo_max, BYTES, 4 << 20, 0, 1 << 30, "the same of all connections")                                                      \
 	X(dhcp_lease, US, 86400 * STACK_S, 120 * STACK_S, 31536000 * STACK_S,                                                    \
 	  "lease and IPv6 lifetimes; the address is configuration, so it is never given away in between")                        \
 	X(ra_refresh, US, 600 * STACK_S, 1 * STACK_S, 9000 * STACK_S,                                                            \

@@ -15,6 +15,7 @@
 #include "slirp/base/list.h"
 #include "slirp/base/reason.h"
 #include "slirp/base/timerq.h"
+#include "slirp/tcp_ooo.h"
 #include "slirp/upstream.h"
 
 #include <stdbool.h>
@@ -80,6 +81,7 @@ struct tcp_conn {
 	struct tuple tuple;
 	uint8_t state;		/* enum tcp_state; changed by tcp_conn_enter() alone */
 	bool stalled;		/* met a full link and has not been flushed since */
+	uint8_t owner;		/* the host's: which of its kinds of flow this belongs to */
 
 	/* options agreed at SYN time */
 	bool ts_ok, sack_ok;
@@ -102,7 +104,11 @@ struct tcp_conn {
 	uint32_t ack_sent;	/* highest acknowledgement the guest was told */
 	struct tcp_rx *rx_head, *rx_tail; /* in-order payload of this turn, not yet written */
 	uint32_t rx_len;	/* its bytes */
-	bool rx_fin;		/* a FIN stands right behind it */
+	struct tcp_ooo ooo;	/* what came ahead of a gap, or was more than the host took: held, not acknowledged */
+	bool rx_fin;		/* the guest's FIN has come: it stands at rx_fin_seq, behind everything held */
+	bool sack_tell;		/* something was added to ooo: a bare ACK tells it */
+	uint8_t dups;		/* such segments since the last ACK, each of which is owed a duplicate ACK without SACK */
+	uint32_t rx_fin_seq;
 	bool short_write;	/* the last write() took less than was there */
 	bool ack_now;
 	bool probe_now;		/* the timer asks for a keepalive or window probe */

@@ -274,25 +274,44 @@ static enum reason in_queue(struct tcp_conn *c, const struct payload *payload, u
 	return R_ACCEPTED;
 }
 
+/* Copies the bytes [skip, skip + len) of the payload, which stand at seq, ahead of a gap.  The ACK for it leaves at once, RFC 5681 4.2. */
+static enum reason in_hold(struct tcp_conn *c, const struct payload *payload, uint32_t skip, uint32_t seq, uint32_t len)
+{
+	struct iovec iov[PAYLOAD_PIECES];
+	int n = payload_pieces(payload, skip, len, iov, PAYLOAD_PIECES);
+	uint32_t at = seq;
+	bool all = n >= 0;
+
+	for (int i = 0; i < n && all; i++) {
+		all = tcp_ooo_add(&c->ooo, &c->st->ooo, at, iov[i].iov_base, (uint32_t)iov[i].iov_len);
+		at += (uint32_t)iov[i].iov_len;
+	}
+	tcp_ooo_news(&c->ooo, seq);
+	c->sack_tell = true;
+	c->dups += c->dups < UINT8_MAX;
+	return in_ack_and(c, all ? R_ACCEPTED : R_TCP_OUT_OF_ORDER);
+}
+
 static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const struct payload *payload, uint16_t gso_size)
 {
-	uint32_t next = tcp_rcv_next(c), skip = next - seg->seq, len = seg->len, edge = tcp_rcv_edge(c);
+	uint32_t next = tcp_rcv_next(c), start = seq_max(seg->seq, next), end = seg->seq + seg->len, edge = tcp_rcv_edge(c);
 	enum reason r;
 
-	if (tcp_guest_done(c) || c->rx_fin)
+	if (tcp_guest_done(c))
 		return in_ack_and(c, R_TCP_WINDOW);
-	if (seq_lt(next, seg->seq))
-		return in_ack_and(c, R_TCP_OUT_OF_ORDER);
-	if (skip >= len)
+	if (seq_le(end, next))
 		return in_ack_and(c, R_ACCEPTED); /* all of it has come before */
-	len -= skip;
-	if (seq_lt(edge, next + len)) {
+	if (c->rx_fin)
+		edge = seq_min(edge, c->rx_fin_seq);
+	if (seq_lt(edge, end)) {
 		c->ack_now = true;
-		if (!seq_lt(next, edge))
+		end = edge;
+		if (!seq_lt(start, end))
 			return in_ack_and(c, R_TCP_WINDOW);
-		len = edge - next;
 	}
-	r = in_queue(c, payload, skip, len);
+	if (start != next)
+		return in_hold(c, payload, start - seg->seq, start, end - start);
+	r = in_queue(c, payload, start - seg->seq, end - start);
 	if (r)
 		return r;
 	if (gso_size ? gso_size > c->rcv_mss : seg->len > c->rcv_mss)
@@ -303,12 +322,15 @@ static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const 
 
 static void in_fin(struct tcp_conn *c, const struct tcp_seg *seg)
 {
-	if (tcp_guest_done(c) || c->rx_fin) {
-		c->ack_now = true; /* ours was lost */
-	} else if (seg->seq + seg->len == tcp_rcv_next(c)) {
-		c->rx_fin = true;
+	uint32_t at = seg->seq + seg->len, next = tcp_rcv_next(c);
+
+	if (tcp_guest_done(c) || c->rx_fin || seq_lt(at, next) || (at != next && seq_lt(tcp_rcv_edge(c), at))) {
+		c->ack_now = true; /* it came before, or comes again */
 	} else {
-		c->ack_now = true;
+		c->rx_fin = true;
+		c->rx_fin_seq = at;
+		c->ack_now |= at != next;
+		tcp_ooo_cut(&c->ooo, &c->st->ooo, at); /* nothing stands behind a FIN */
 	}
 	tcp_conn_touch(c);
 }

@@ -49,7 +49,7 @@
 	X(TCP_HELD_SEGMENT, "TCP segment while the connection is still being dialed")                  \
 	X(TCP_DUP_SYN, "repeated SYN of a connection being dialed: not dialed twice")                  \
 	X(TCP_WINDOW, "TCP segment outside the window: answered with an ACK")                          \
-	X(TCP_OUT_OF_ORDER, "TCP data ahead of a gap: the guest sends it again")                       \
+	X(TCP_OUT_OF_ORDER, "TCP data ahead of a gap, more than is kept: the guest sends it again")    \
 	X(TCP_ACK_FUTURE, "TCP ACK of bytes never sent")                                               \
 	X(TCP_PAWS, "TCP timestamp older than the last one accepted")                                  \
 	X(TCP_RST_WINDOW, "TCP RST that does not hit the next expected byte")                          \
@@ -57,7 +57,7 @@
 	X(TCP_ACK_OLD, "TCP ACK older than any window: answered with a challenge ACK")                      \
 	X(TCP_CHALLENGE_LIMIT, "TCP segment that wants a challenge ACK when enough have left lately")     \
 	X(TCP_PORT_ZERO, "TCP or UDP port 0")                                                          \
-	X(SHORT_WRITE, "host socket took only part: the guest sends the rest again")                   \
+	X(SHORT_WRITE, "host socket took only part: the rest waits for it, as far as there is room")   \
 	X(INPUT_FULL, "frame from the guest that came while the turn before it was still going on, and no room was left") \
 	X(LINK_FULL, "link had no room for a frame")                                                   \
 	X(TURN_FULL, "more segments in one turn than the turn's table holds")                          \

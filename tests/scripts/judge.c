@@ -66,6 +66,10 @@ static bool judge_options(struct conn *c, const struct tcp_seg *s)
 				 s->has_ts ? "them" : "none");
 	if (s->n_sack && !c->guest_sack)
 		return play_fail(p, "SACK blocks that the guest did not permit");
+	for (int i = 0; i < s->n_sack; i++)
+		if (s->sack[i].start <= s->ack || s->sack[i].end <= s->sack[i].start || s->sack[i].end > c->rx_end)
+			return play_fail(p, "a SACK block %u:%u: the ACK is %u, the guest sent up to %u", s->sack[i].start, s->sack[i].end,
+					 s->ack, c->rx_end);
 	return true;
 }
 

@@ -230,6 +230,7 @@ static void few_descriptors(void)
 	int web;
 
 	stage_init(&s);
+	s.cfg.tune.tcp_evict_idle = 5 * STAGE_S; /* before the first probe under pressure */
 	g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
 	few = (struct rlimit){ 64, old.rlim_max };
 	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &few), ==, 0);

@@ -96,6 +96,49 @@ static void served(const void *data)
 	stage_stop(&s);
 }
 
+/* A client of an AF_UNIX socket: no address of its own; data both ways, and its end in order. */
+static void local(void)
+{
+	struct ended e = { 0 };
+	struct inbound_client c = { .local = true, .gone = on_gone, .arg = &e };
+	struct stage_seg *o;
+	struct stage s;
+	struct tuple t;
+	char buf[16];
+	int fd[2];
+
+	stage_init(&s);
+	stage_start(&s);
+	g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd), ==, 0);
+	c.fd = fd[0];
+	c.guest = (struct endpoint){ s.cfg.guest4, SERVICE };
+	g_assert_cmpint(inbound_open(gateway_inbound(s.gw), &c), ==, R_ACCEPTED);
+	stage_run(&s);
+	t = accept_it(&s);
+	g_assert_true(addr_eq(&t.far.addr, &s.cfg.gw4));
+	g_assert_cmpint(send(fd[1], "hello", 5, 0), ==, 5);
+	o = stage_expect(&s, TCP_ACK);
+	g_assert_cmpmem(o->data, o->seg.len, "hello", 5);
+	stage_guest(&s, &t, (struct tcp_seg){ .seq = STAGE_ISN + 1, .ack = o->seg.seq + 5, .flags = TCP_ACK | TCP_PSH }, "world!");
+	stage_run(&s);
+	g_assert_cmpint(stage_recv(fd[1], buf, sizeof(buf)), ==, 6);
+	close(fd[1]);
+	g_free(o);
+	for (;;) {
+		while (g_queue_is_empty(&s.out))
+			stage_wait(&s);
+		o = g_queue_pop_head(&s.out);
+		if (o->seg.flags & TCP_FIN)
+			break;
+		g_free(o);
+	}
+	stage_guest(&s, &t, (struct tcp_seg){ .seq = STAGE_ISN + 7, .ack = o->seg.seq + 1, .flags = TCP_ACK | TCP_FIN }, NULL);
+	stage_run(&s);
+	g_assert_cmpint(e.why, ==, R_CLOSED);
+	g_free(o);
+	stage_stop(&s);
+}
+
 /* The truth for the client: whatever keeps the guest from answering is RST. */
 static void refused(void)
 {
@@ -328,6 +371,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_data_func("/inbound/served/v4", "127.0.0.1", served);
 	g_test_add_data_func("/inbound/served/v6", "::1", served);
+	g_test_add_func("/inbound/local", local);
 	g_test_add_func("/inbound/refused", refused);
 	g_test_add_func("/inbound/client-leaves", client_leaves);
 	g_test_add_func("/inbound/source", source);
