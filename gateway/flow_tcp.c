@@ -22,6 +22,7 @@ struct flow_tcp {
 	struct loop_timer dial_timer; /* set while HELD, toward the host */
 	struct flow_tcp_env *env;
 	struct flow_tcp_dest dest;	/* toward the host */
+	bool local;			/* the socket is of AF_UNIX */
 	int first_err;			/* what the first of two addresses said, -errno */
 	struct flow_tcp_opener opener; /* toward the guest */
 };
@@ -124,7 +125,7 @@ static void tcp_dialed(struct flow_tcp *f, uint32_t events, int64_t now)
 		tcp_open_refuse(&f->conn, dial_reason(f->first_err ? -f->first_err : -err), now);
 		return;
 	}
-	host_tcp_init(&f->up, f->env->pool, f->watch.fd, &f->watch);
+	(f->local ? host_unix_init : host_tcp_init)(&f->up, f->env->pool, f->watch.fd, &f->watch);
 	tcp_open_accept(&f->conn, &f->up.up, now);
 	flow_opened(f->env->table, &f->flow, now);
 }
@@ -161,14 +162,32 @@ static enum reason tcp_open_fails(struct flow_tcp *f, int fd, enum reason why)
 	return why;
 }
 
+/* From here on the socket's first event decides, or the deadline. */
+static enum reason tcp_hold(struct flow_tcp *f, int fd, const struct endpoint *key, int64_t now, struct tcp_conn **ret)
+{
+	struct flow_tcp_env *env = f->env;
+	const struct gateway_tunables *tune = env->table->tune;
+	int err;
+
+	f->watch.fn = tcp_event;
+	f->dial_timer.fn = tcp_dial_deadline;
+	err = loop_watch_add(env->pool->loop, &f->watch, fd, (uint32_t)HOST_TCP_EVENTS);
+	if (err)
+		return tcp_open_fails(f, fd, dial_reason(-err));
+	if (!loop_timer_set(env->pool->loop, &f->dial_timer, now + (env->table->pressure.on ? tune->tcp_dial_pressure : tune->tcp_dial)) ||
+	    !flow_begin(env->table, &f->flow, key))
+		return tcp_open_fails(f, fd, R_NO_MEMORY);
+	*ret = &f->conn;
+	return R_ACCEPTED;
+}
+
 enum reason flow_tcp_open(struct flow_tcp_env *env, const struct flow_tcp_dest *dest, struct tcp_conn **ret)
 {
-	const struct gateway_tunables *tune = env->table->tune;
 	struct endpoint key = { .addr = dest->to.addr }; /* a dead address, whatever the port */
 	int64_t now = loop_now(env->pool->loop);
 	enum reason r = flow_room(env->table, &key, now);
 	struct flow_tcp *f;
-	int fd, err;
+	int fd;
 
 	if (r)
 		return r;
@@ -185,16 +204,25 @@ enum reason flow_tcp_open(struct flow_tcp_env *env, const struct flow_tcp_dest *
 		g_free(f);
 		return r;
 	}
-	f->watch.fn = tcp_event;
-	f->dial_timer.fn = tcp_dial_deadline;
-	err = loop_watch_add(env->pool->loop, &f->watch, fd, (uint32_t)HOST_TCP_EVENTS);
-	if (err)
-		return tcp_open_fails(f, fd, dial_reason(-err));
-	if (!loop_timer_set(env->pool->loop, &f->dial_timer, now + (env->table->pressure.on ? tune->tcp_dial_pressure : tune->tcp_dial)) ||
-	    !flow_begin(env->table, &f->flow, &key))
-		return tcp_open_fails(f, fd, R_NO_MEMORY);
-	*ret = &f->conn;
-	return R_ACCEPTED;
+	return tcp_hold(f, fd, &key, now, ret);
+}
+
+enum reason flow_tcp_adopt(struct flow_tcp_env *env, int fd, bool local, struct tcp_conn **ret)
+{
+	static const struct endpoint nowhere; /* all of them are one destination */
+	int64_t now = loop_now(env->pool->loop);
+	enum reason r = flow_room(env->table, &nowhere, now);
+	struct flow_tcp *f = r ? NULL : mem_new0(env->mem, sizeof(*f));
+	int err = f && !local ? host_tcp_prepare(fd) : 0;
+
+	if (!f || err) {
+		close(fd);
+		g_free(f);
+		return r ? r : err ? dial_reason(-err) : R_NO_MEMORY;
+	}
+	f->env = env;
+	f->local = local;
+	return tcp_hold(f, fd, &nowhere, now, ret);
 }
 
 /* ------------------------------------------------------------------ toward the guest */
