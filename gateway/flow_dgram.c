@@ -126,7 +126,7 @@ static struct dgram_peer *dgram_oldest(const struct flow_dgram *d, int class)
 }
 
 /* The timer is never moved for a datagram: it may find that its session was used since, and is set again then. */
-static void dgram_arm(struct flow_dgram *d)
+static bool dgram_arm(struct flow_dgram *d)
 {
 	int64_t at = TIMERQ_NEVER;
 
@@ -136,7 +136,7 @@ static void dgram_arm(struct flow_dgram *d)
 		if (p)
 			at = MIN(at, dgram_due(d, p));
 	}
-	loop_timer_set(d->env.loop, &d->timer, at);
+	return loop_timer_set(d->env.loop, &d->timer, at);
 }
 
 static void dgram_touch(struct dgram_peer *p, bool from_host, int64_t now)
@@ -313,9 +313,11 @@ static enum reason dgram_open(struct flow_dgram *d, const struct tuple *t, const
 		return R_NO_MEMORY;
 	}
 	dgram_touch(*ret, false, now);
-	if (!d->timer.timer.slot || d->timer.timer.at > dgram_due(d, *ret))
-		dgram_arm(d);
-	return R_ACCEPTED;
+	if ((d->timer.timer.slot && d->timer.timer.at <= dgram_due(d, *ret)) || dgram_arm(d))
+		return R_ACCEPTED;
+	dgram_peer_end(d, *ret); /* a session that nobody times would stay for ever */
+	dgram_sock_close(s);
+	return R_NO_MEMORY;
 }
 
 /* ------------------------------------------------------------------ datagrams */

@@ -54,6 +54,7 @@ struct host_udp {
 	int8_t df;		/* 1: IP_PMTUDISC_DO, 0: IP_PMTUDISC_DONT, -1: not set yet */
 	uint32_t local_mtu;	/* what the kernel said with its last EMSGSIZE */
 	uint32_t raised;	/* bytes of receive buffer beyond the usual */
+	unsigned batch;		/* messages that the next receive takes at most */
 };
 
 struct host_udp_stats {

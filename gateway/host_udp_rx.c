@@ -19,6 +19,7 @@ enum {
 	RX_BATCH = HOST_UDP_RUN,
 	RX_SIZE = 65536,
 	RX_STRIDE = RX_SIZE + 25 * 64, /* so that the heads of the messages do not share a set of a cache */
+	RX_TURN = 256 << 10, /* bytes of one socket and turn, more or less: a batch of runs is 4 MiB */
 	RX_CTL = 128,
 	RX_RCVBUF = 512 << 10, /* D8; the kernel takes what net.core.rmem_max allows */
 	RX_RCVBUF_MAX = 2 << 20,
@@ -90,6 +91,7 @@ void host_udp_rx_prepare(struct host_udp *s)
 {
 	int fd = s->watch.fd, on = 1, size = RX_RCVBUF;
 
+	s->batch = RX_BATCH;
 	/* each is a saving or a nicety: a kernel that refuses one does without */
 	setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
@@ -154,19 +156,32 @@ static int rx_deliver(struct host_udp *s, int i, int n, int64_t now)
 	return k;
 }
 
+/* Messages for the next call, if they are as long as the last ones were.  The rest stays for the next turn: the descriptor is
+ * level-triggered. */
+static unsigned rx_next(const struct host_udp_rx *rx, int n)
+{
+	uint32_t bytes = 1;
+
+	for (int i = 0; i < n; i++)
+		bytes += rx->items[i].len;
+	return CLAMP(RX_TURN / (bytes / (uint32_t)n + 1), 1, RX_BATCH);
+}
+
 void host_udp_rx_read(struct host_udp *s, int64_t now)
 {
 	struct host_udp_rx *rx = s->pool->rx;
 	int n;
 
 	s->pool->stats.receives++;
-	n = recvmmsg(s->watch.fd, rx->mm, RX_BATCH, MSG_DONTWAIT, NULL);
+	n = recvmmsg(s->watch.fd, rx->mm, s->batch, MSG_DONTWAIT, NULL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		host_udp_err_drain(s, now);
-	if (n == RX_BATCH)
+	if (n == (int)s->batch)
 		rx_grow(s);
 	for (int i = 0; i < n; i++)
 		rx_parse(rx, i);
+	if (n > 0)
+		s->batch = rx_next(rx, n);
 	for (int i = 0; i < n;)
 		i += rx->items[i].usable ? rx_deliver(s, i, n, now) : 1;
 	for (int i = 0; i < n; i++)

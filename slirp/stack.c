@@ -16,6 +16,8 @@
 
 #include <glib.h>
 
+enum { STACK_V4_BITS = 96, STACK_V6_BITS = 128 }; /* an IPv4 prefix counts its bits behind ::ffff:0:0/96 */
+
 enum { STACK_HURRY_BUDGET = 64 }; /* connections per turn whose deadline is computed anew when pressure begins */
 
 void stack_config_init(struct stack_config *cfg)
@@ -46,6 +48,16 @@ static uint32_t stack_tw_hash(const void *of, const struct tuple *t)
 	return stack_hash(of, t);
 }
 
+/* RFC 3021: a prefix of 31 bits has no broadcast address. */
+static struct addr stack_broadcast4(const struct prefix *net)
+{
+	static const uint8_t everybody[4] = { 255, 255, 255, 255 };
+
+	if (!addr_is_v4(&net->addr) || net->len < STACK_V4_BITS || net->len > STACK_V4_BITS + 30)
+		return addr_from_v4(everybody);
+	return prefix_nth(net, (uint32_t)((1ull << (STACK_V6_BITS - net->len)) - 1));
+}
+
 struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host, struct reason_tally *drops)
 {
 	struct stack *st = g_try_new0(struct stack, 1);
@@ -57,6 +69,7 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	st->host = host;
 	st->drops = drops;
 	st->icmp_credit = cfg->tune.icmp_burst * STACK_S;
+	st->all4 = stack_broadcast4(&cfg->net4);
 	list_init(&st->touched);
 	list_init(&st->stalled);
 	list_init(&st->stalled_sent);

@@ -16,14 +16,13 @@
 #include "slirp/tcp_rx.h"
 #include "slirp/tcp_tw.h"
 
-enum { STACK_NET4_BROADCAST_LEN = 96 + 30 }; /* the longest IPv4 prefix that has a broadcast address: RFC 3021 */
-
 struct stack {
 	struct stack_config cfg;
 	struct stack_host *host;
 	struct reason_tally *drops;
 	struct stack_stats stats;
 
+	struct addr all4;     /* the subnet's broadcast address, or 255.255.255.255 where it has none */
 	struct htab conns;    /* struct tcp_conn by tuple */
 	struct timerq timers; /* struct tcp_conn.timer */
 	struct tcp_tw tw;
@@ -85,15 +84,7 @@ static inline bool stack_is_guest6(const struct stack *st, const struct addr *a)
 /* Everybody on the guest's own link: 255.255.255.255, the subnet's broadcast address, a multicast group. */
 static inline bool stack_is_group(const struct stack *st, const struct addr *a)
 {
-	const struct prefix *net = &st->cfg.net4;
-	struct addr all;
-
-	if (addr_is_multicast(a) || addr_is_broadcast4(a))
-		return true;
-	if (!addr_is_v4(a) || !prefix_contains(net, a) || net->len > STACK_NET4_BROADCAST_LEN)
-		return false;
-	all = prefix_nth(net, (uint32_t)((1ull << (128 - net->len)) - 1));
-	return addr_eq(a, &all);
+	return addr_is_multicast(a) || addr_is_broadcast4(a) || addr_eq(a, &st->all4);
 }
 
 /* Our address the guest may talk to itself: gateway or name server. */

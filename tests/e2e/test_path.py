@@ -90,8 +90,10 @@ def way():
     ip("link set lo up\naddress add 198.18.3.2/24 dev c1\naddress add 2001:db8:13::2/64 dev c1 nodad\nlink set c1 up\n"
        "route add default via 198.18.3.1\nroute add default via 2001:db8:13::1\n", net=far)
     ip(f"link set b0 mtu {NARROW}\nroute add 198.18.3.0/24 via 198.18.2.2\nroute add 2001:db8:13::/64 via 2001:db8:12::2\n", net=r1)
+    ip("".join(f"route add {what} {to[4].rsplit('.', 1)[0]}.0/24\nroute add {what} {to[6].rsplit('::', 1)[0]}::/64\n" for what, to in PLACES.items()),
+       net=r1)
     ip(f"link set b1 mtu {NARROW}\nroute add 198.18.1.0/24 via 198.18.2.1\nroute add 2001:db8:11::/64 via 2001:db8:12::1\n", net=r2)
-    ip("route add 2001:db8:12::/47 via 2001:db8:11::2\n")
+    ip("route add 2001:db8:10::/44 via 2001:db8:11::2\n")
     server = far_net("/usr/bin/python3", "-c", SERVER, FAR[4], FAR[6], net=far)
     assert server.stdout.readline() == b"there\n"
     with open(RANGE, "w", encoding="ascii") as f:
@@ -165,6 +167,20 @@ else:
 say("whole")
 """, FAR[v], opts=["--mtu", "1500"])
     assert g.text == "whole"
+
+
+PLACES = {"prohibit": {4: "198.18.4.1", 6: "2001:db8:14::1"}, "unreachable": {4: "198.18.5.1", 6: "2001:db8:15::1"}}
+REASONS = {("prohibit", 4): "HOST_PROHIBITED", ("prohibit", 6): "HOST_PROHIBITED", ("unreachable", 4): "HOST_UNREACHABLE",
+           ("unreachable", 6): "NET_UNREACHABLE"}  # RFC 4443 3.1: no route
+
+
+@BOTH
+@pytest.mark.parametrize("what", PLACES)
+def test_b38_dial_that_a_router_refuses(way, guest, v, what):
+    """A router's administratively prohibited is told apart from its unreachable: ICMP 3/13 and 3/1, 1/1 and 1/0."""
+    g = guest("say(refusal(sys.argv[1], 80)[0])", PLACES[what][v])
+    assert g.text in ("EHOSTUNREACH", "EACCES", "ENETUNREACH")
+    assert sum(g.stats[kind].get(REASONS[what, v], 0) for kind in ("drops", "closes")) == 1, g.stats
 
 
 @BOTH

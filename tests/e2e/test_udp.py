@@ -59,6 +59,31 @@ say("whole")
 
 
 @GATE
+def test_runs_stay_runs_and_arrive_as_datagrams(start, gate):
+    """A program that uses UDP_SEGMENT has its datagrams cross the gateway as few super-frames where the tap has USO (Linux 6.2), and
+    the far side gets them one by one, with their sizes and in their order; both ways."""
+    server = host_socket(gate)
+    g = start(UDP + """
+sock = udp(sys.argv[1], int(sys.argv[2]))
+for i in range(20):
+    send_run(sock, i, sock.getpeername())
+    for want in run_of(i):
+        assert sock.recv(2000) == want, i
+say("whole")
+""", gate, server.getsockname()[1], opts=["--host-loopback", "--mtu", "1500"])
+    for i in range(20):
+        for want in run_of(i):
+            data, peer = server.recvfrom(2000)
+            assert data == want, i
+        send_run(server, i, peer)
+    assert g.end() == "whole"
+    assert g.stats["udp_to_host"] == g.stats["udp_to_guest"] == 20 * 41
+    if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 2):
+        assert g.stats["link_rx_frames"] < 200 and g.stats["link_tx_frames"] < 200
+    server.close()
+
+
+@GATE
 def test_a9_b35_closed_port_is_refused_and_works_when_it_opens(start, gate):
     """The guest's kernel says ECONNREFUSED, at once; the same socket goes on when the server is there."""
     server = host_socket(gate)

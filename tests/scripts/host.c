@@ -371,8 +371,11 @@ static bool host_outcome(struct play *p, struct words *w, struct conn *c, bool *
 bool host_line(struct play *p, struct words *w, uint16_t port)
 {
 	struct conn *c = play_conn(p, port);
-	bool known, fine = host_outcome(p, w, c, &known);
+	bool known, fine;
 
+	if (!play_asks(w))
+		states_host(p, c, words_peek(w));
+	fine = host_outcome(p, w, c, &known);
 	if (known)
 		return fine;
 	if (words_take(w, "connect"))
