@@ -6,7 +6,7 @@
  * Moving: tcp_conn_export(), the upstream carried over, tcp_export_release() in the old stack, tcp_conn_import() in the new one.
  * Below: tcp_conn.h.  Above: gateway/, tests.  RFC 9293 3.3.1, RFC 7323 4.
  *
- * prefixes: tcp_export_ tcp_conn_export tcp_conn_import
+ * prefixes: tcp_export_ tcp_conn_
  */
 #ifndef SLIRP_TCP_EXPORT_H
 #define SLIRP_TCP_EXPORT_H
