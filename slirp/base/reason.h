@@ -87,6 +87,9 @@
 	X(CONNECT_CROSSED, "guest began the same connection at the same time")                         \
 	X(NO_PORT, "every port of the gateway's toward the guest is in use")                         \
 	X(EVICTED, "idle, and its place was needed")                                                  \
+	X(EXPORTED, "carried over to another process")                                                 \
+	X(EXPORT_STATE, "connection that cannot be carried over now: it is being opened, or in the middle of a turn") \
+	X(IMPORT_INVALID, "state that no connection can have")                                         \
 	X(TUPLE_BUSY, "connection with the same ends exists, or has just ended")                       \
 	X(SHUTDOWN, "gateway is shutting down")                                                        \
 	/* DNS relay */                                                                                \

@@ -1,4 +1,4 @@
-/* inbound_test.c - clients of the loopback toward a scripted guest: C2, C7, C21, C24, C25-C29, B20; D2, D4, D9, F35. */
+/* inbound_test.c - clients of the loopback toward a scripted guest: C2, C7, C21, C24, C25-C29, B20; D2, D4, D9. */
 #include "tests/unit/gateway/tcp_stage.h"
 
 #include "gateway/portpool.h"
@@ -196,7 +196,7 @@ static void client_leaves(void)
 	stage_stop(&s);
 }
 
-/* C29, F35: who is not on the loopback is seen as who it is, unless that would lead the guest's answer elsewhere. */
+/* C29: who is not on the loopback is seen as who it is, unless that would lead the guest's answer elsewhere. */
 static void source(void)
 {
 	static const struct {
