@@ -264,6 +264,11 @@ enum reason flow_tcp_connect(struct flow_tcp_env *env, struct stack *st, const s
 	return R_ACCEPTED;
 }
 
+int flow_tcp_fd(const struct tcp_conn *c)
+{
+	return container_of(c, const struct flow_tcp, conn)->watch.fd;
+}
+
 void flow_tcp_established(struct tcp_conn *c)
 {
 	struct flow_tcp *f = container_of(c, struct flow_tcp, conn);

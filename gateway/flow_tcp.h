@@ -53,6 +53,8 @@ enum reason flow_tcp_adopt(struct flow_tcp_env *env, int fd, bool local, struct 
 enum reason flow_tcp_connect(struct flow_tcp_env *env, struct stack *st, const struct tuple *t, int fd, bool local,
 			     const struct flow_tcp_opener *o, int64_t now);
 
+/* The descriptor of a flow, -1 if it has none (any more). */
+int flow_tcp_fd(const struct tcp_conn *c);
 /* stack_host.tcp_established: the guest has accepted. */
 void flow_tcp_established(struct tcp_conn *c);
 /* stack_host.tcp_gone: releases socket and memory. */

@@ -10,6 +10,7 @@
 
 #include "gateway/hostsock.h"
 #include "gateway/inbound.h"
+#include "gateway/udp_publish.h"
 
 #include <errno.h>
 #include <glib.h>
@@ -25,6 +26,7 @@ struct hostfwd_watch {
 	struct loop_watch watch;
 	struct loop_timer pause;
 	struct loop_reap reap;
+	struct udp_publish_port udp;
 	struct publish_port *port;
 	struct libslirp_hostfwd *all;
 };
@@ -93,6 +95,18 @@ static void hostfwd_resume(struct loop_timer *t, int64_t now)
 
 /* ---- the registry's owner */
 
+/* 0 or -errno. */
+static int hostfwd_begin(struct hostfwd_watch *w)
+{
+	struct endpoint guest;
+
+	if (w->port->listener.proto == PORTSPEC_TCP)
+		return loop_watch_add(w->all->slirp->loop, &w->watch, w->port->listener.fd, EPOLLIN);
+	if (!hostfwd_guest(w, &guest))
+		return -EHOSTUNREACH; /* datagrams wait for nobody: the guest must be known */
+	return udp_publish_add(gateway_udp_publish(w->all->slirp->gw), &w->udp, w->port->listener.fd, &guest);
+}
+
 static bool hostfwd_watch(struct publish_host *h, struct publish_port *p, GError **err)
 {
 	struct libslirp_hostfwd *all = container_of(h, struct libslirp_hostfwd, host);
@@ -103,7 +117,7 @@ static bool hostfwd_watch(struct publish_host *h, struct publish_port *p, GError
 	w->pause.fn = hostfwd_resume;
 	w->port = p;
 	w->all = all;
-	rc = loop_watch_add(all->slirp->loop, &w->watch, p->listener.fd, EPOLLIN);
+	rc = hostfwd_begin(w);
 	if (!rc) {
 		p->watch = w;
 		return true;
@@ -123,6 +137,8 @@ static void hostfwd_unwatch(struct publish_host *h, struct publish_port *p)
 	struct hostfwd_watch *w = p->watch;
 	struct loop *loop = w->all->slirp->loop;
 
+	if (p->listener.proto == PORTSPEC_UDP)
+		udp_publish_remove(&w->udp);
 	loop_watch_remove(loop, &w->watch);
 	loop_timer_set(loop, &w->pause, TIMERQ_NEVER);
 	loop_reap_later(loop, &w->reap, hostfwd_free);
@@ -237,8 +253,6 @@ int slirp_add_hostxfwd(Slirp *slirp, const struct sockaddr *haddr, socklen_t had
 		rc = hostfwd_to(slirp, gaddr, gaddrlen, &rule);
 	if (rc)
 		return hostfwd_fail(rc);
-	if (rule.proto == PORTSPEC_UDP)
-		return hostfwd_fail(ENOTSUP);
 	set = publish_bind(slirp->hostfwd.publish, &rule, &policy, &err);
 	if (set && publish_start(set, &err))
 		return 0;

@@ -262,3 +262,24 @@ def test_many_clients(guest, tmp_path):
     for i, c in enumerate(clients):
         assert c.recv(100) == b"%d" % i
         c.close()
+
+
+def test_udp_hostfwd(guest, tmp_path):
+    """Datagrams of clients reach the guest, each answer the client that asked."""
+    path, port = str(tmp_path / "api"), free_port()
+    g = guest("--api-socket=" + path)
+    script = tmp_path / "server.py"
+    script.write_text("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"10.0.2.100\", 53))\n"
+                      "for i in range(4):\n d, p = s.recvfrom(100); s.sendto(p[0].encode() + b\" \" + d, p)\n")
+    g.ok(f"(/usr/bin/python3 {script} &); for i in $(seq 300); do ss -uln | grep -q 10.0.2.100:53 && exit 0; sleep 0.1; done; exit 1")
+    api(path, "add_hostfwd", proto="udp", host_addr="127.0.0.1", host_port=port, guest_addr="10.0.2.100", guest_port=53)
+    clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for turn in range(2):
+        for i, c in enumerate(clients):
+            c.settimeout(DEADLINE)
+            c.sendto(b"%d %d" % (turn, i), ("127.0.0.1", port))
+        for i, c in enumerate(clients):
+            assert c.recv(100) == b"10.0.2.2 %d %d" % (turn, i)
+    for c in clients:
+        c.close()
+    assert api(path, "remove_hostfwd", id=1) == {"return": {}}
