@@ -121,6 +121,8 @@ struct tcp_conn {
 	uint32_t recover;	/* valid while in_recovery or timed_out: leave when snd_una passes it */
 	uint32_t rtx_next;	/* next byte to look at for holes */
 	uint32_t rtx_credit;	/* bytes that may be retransmitted now */
+	uint32_t rtx_mark;	/* snd_max when the first hole was sent again */
+	bool rtx_lost;		/* and that was lost too: once more */
 	uint32_t extra;		/* bytes beyond cwnd that duplicate ACKs without SACK have paid for: RFC 3042, RFC 5681 3.2 */
 	uint8_t dupacks;
 	bool in_recovery;
