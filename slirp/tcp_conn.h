@@ -62,7 +62,7 @@ enum tcp_state {
 	TCP_LAST_ACK,
 };
 
-enum { TCP_SACK_BOARD = 8 }; /* ranges remembered of what the guest holds beyond snd_una */
+enum { TCP_SACK_BOARD = 16 }; /* ranges remembered of what the guest holds beyond snd_una: holes of one window at 1 % loss */
 
 struct tcp_sack {
 	uint32_t start[TCP_SACK_BOARD], end[TCP_SACK_BOARD]; /* ascending, disjoint, all above snd_una */

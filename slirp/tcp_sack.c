@@ -179,7 +179,7 @@ void tcp_sack_acked(struct tcp_conn *c, uint32_t bytes)
 	}
 	if (seq_le(c->recover, c->snd_una)) {
 		c->in_recovery = false;
-		c->cwnd = c->ssthresh;
+		c->cwnd = c->st->cfg.link.lossless ? INT32_MAX : c->ssthresh; /* such a link has no congestion to remember */
 		c->extra = 0;
 		return;
 	}
@@ -196,7 +196,9 @@ void tcp_sack_timeout(struct tcp_conn *c)
 {
 	uint32_t half = tcp_flight(c) / 2, floor = 2u * c->mss;
 
-	if (!c->backoff)
+	if (c->st->cfg.link.lossless)
+		c->ssthresh = INT32_MAX;
+	else if (!c->backoff)
 		c->ssthresh = half > floor ? half : floor;
 	c->cwnd = c->mss;
 	c->in_recovery = c->rtx_lost = false;

@@ -202,7 +202,7 @@ def test_first_is_silent(guest, serve):
     g = guest(ASK, DNS4, "udp", "a.test", "b.test", opts=servers_opts(FIRST, SECOND), defaults=False)
     (r1, t1), (r2, t2) = asked(g)
     assert (r1, r2) == (0, 0) and 1.9 < t1 < 4.5 and t2 < 1.5  # 2 s for the first try
-    assert first.names("udp") == ["a.test"] and second.names("udp") == ["a.test", "b.test"]
+    assert set(first.names("udp")) == {"a.test"} and second.names("udp") == ["a.test", "b.test"]
 
 
 def test_first_does_not_answer_tcp(guest, serve):
