@@ -107,6 +107,7 @@ enum reason dial_reason(int err)
 		return R_DIAL_REFUSED;
 	case ENETUNREACH:
 	case ENETDOWN:
+	case ENODEV: /* --outbound-if is away */
 	case EADDRNOTAVAIL: /* no source address of that family */
 	case EAFNOSUPPORT:
 		return R_NET_UNREACHABLE;

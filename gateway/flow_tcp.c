@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct flow_tcp {
@@ -21,9 +22,10 @@ struct flow_tcp {
 	struct loop_watch watch;
 	struct loop_timer dial_timer; /* set while HELD, toward the host */
 	struct flow_tcp_env *env;
-	struct flow_tcp_dest dest;	/* toward the host */
-	bool local;			/* the socket is of AF_UNIX */
-	int first_err;			/* what the first of two addresses said, -errno */
+	struct endpoint to;
+	unsigned tries; /* dials that failed */
+	int64_t began;
+	bool local; /* the socket is of AF_UNIX */
 	struct flow_tcp_opener opener; /* toward the guest */
 };
 
@@ -70,7 +72,7 @@ struct flow_table_ops flow_tcp_ops(void)
 /* ------------------------------------------------------------------ toward the host */
 
 /* A descriptor that dials, or -errno; others give way before none is left. */
-static int tcp_dial(struct flow_tcp_env *env, const struct endpoint *to, int64_t now)
+static int tcp_dial_once(struct flow_tcp_env *env, const struct endpoint *to, int64_t now)
 {
 	int fd = dial_start(env->origin, to);
 
@@ -79,50 +81,61 @@ static int tcp_dial(struct flow_tcp_env *env, const struct endpoint *to, int64_t
 	return fd;
 }
 
-/* The address does not answer: is there another one to try?  Not when it is we who lack something. */
-static bool tcp_has_next(const struct flow_tcp_dest *dest, int err)
+/* Is it we who lack something?  Then another place will not do either. */
+static bool tcp_is_shortage(int err)
 {
 	enum reason r = dial_reason(-err);
 
-	return dest->has_then && r != R_NO_DESCRIPTOR && r != R_NO_MEMORY;
+	return r == R_NO_DESCRIPTOR || r == R_NO_MEMORY;
 }
 
-/* The second address, in the same flow.  A descriptor, or -errno. */
-static int tcp_dial_next(struct flow_tcp *f, int err, int64_t now)
+/* Descriptor of a dial to f->to, or to where again() leads; -errno. */
+static int tcp_dial(struct flow_tcp *f, int err, int64_t now)
 {
-	f->first_err = err;
-	f->dest.to = f->dest.then;
-	f->dest.has_then = false;
-	return tcp_dial(f->env, &f->dest.to, now);
+	struct flow_tcp_env *env = f->env;
+
+	for (;;) {
+		int fd = err ? err : tcp_dial_once(env, &f->to, now);
+
+		if (fd >= 0 || tcp_is_shortage(fd) || !env->again || !env->again(env->arg, &f->to, ++f->tries, now - f->began, &f->to))
+			return fd;
+		err = 0;
+	}
 }
 
-/* The dial has failed.  True: another one runs instead. */
-static bool tcp_dials_again(struct flow_tcp *f, int err, int64_t now)
+static int64_t tcp_dial_timeout(const struct flow_tcp_env *env)
 {
-	int fd;
+	const struct gateway_tunables *tune = env->table->tune;
+	int64_t t = env->dial_timeout ? env->dial_timeout : tune->tcp_dial;
 
-	if (!tcp_has_next(&f->dest, err))
-		return false;
-	loop_watch_close(tcp_loop(f), &f->watch);
-	f->watch.fd = -1;
-	fd = tcp_dial_next(f, err, now);
+	return env->table->pressure.on && tune->tcp_dial_pressure < t ? tune->tcp_dial_pressure : t;
+}
+
+/* The dial has failed with err.  False: so has the flow. */
+static bool tcp_redial(struct flow_tcp *f, int err, int64_t now)
+{
+	int fd = f->to.port ? tcp_dial(f, err, now) : -1; /* port 0: nobody was dialed, the descriptor came connected */
+
 	if (fd < 0)
 		return false;
-	if (!loop_watch_add(tcp_loop(f), &f->watch, fd, (uint32_t)HOST_TCP_EVENTS))
+	loop_watch_close(tcp_loop(f), &f->watch);
+	if (!loop_watch_add(tcp_loop(f), &f->watch, fd, (uint32_t)HOST_TCP_EVENTS) &&
+	    loop_timer_set(tcp_loop(f), &f->dial_timer, now + tcp_dial_timeout(f->env)))
 		return true;
-	close(fd);
+	loop_watch_remove(tcp_loop(f), &f->watch);
+	f->watch.fd = fd; /* closed with the flow */
 	return false;
 }
 
 static void tcp_dialed(struct flow_tcp *f, uint32_t events, int64_t now)
 {
-	int err = dial_result(f->watch.fd, events, &f->dest.to, f->env->own_addresses);
+	int err = dial_result(f->watch.fd, events, &f->to, f->env->own_addresses);
 
-	if (err && tcp_dials_again(f, err, now))
+	if (err && tcp_redial(f, err, now))
 		return;
 	loop_timer_set(tcp_loop(f), &f->dial_timer, TIMERQ_NEVER);
 	if (err) {
-		tcp_open_refuse(&f->conn, dial_reason(f->first_err ? -f->first_err : -err), now);
+		tcp_open_refuse(&f->conn, dial_reason(-err), now);
 		return;
 	}
 	(f->local ? host_unix_init : host_tcp_init)(&f->up, f->env->pool, f->watch.fd, &f->watch);
@@ -150,7 +163,8 @@ static void tcp_dial_deadline(struct loop_timer *t, int64_t now)
 {
 	struct flow_tcp *f = container_of(t, struct flow_tcp, dial_timer);
 
-	tcp_open_refuse(&f->conn, R_DIAL_TIMEOUT, now);
+	if (!tcp_redial(f, -ETIMEDOUT, now))
+		tcp_open_refuse(&f->conn, R_DIAL_TIMEOUT, now);
 }
 
 static enum reason tcp_open_fails(struct flow_tcp *f, int fd, enum reason why)
@@ -166,7 +180,6 @@ static enum reason tcp_open_fails(struct flow_tcp *f, int fd, enum reason why)
 static enum reason tcp_hold(struct flow_tcp *f, int fd, const struct endpoint *key, int64_t now, struct tcp_conn **ret)
 {
 	struct flow_tcp_env *env = f->env;
-	const struct gateway_tunables *tune = env->table->tune;
 	int err;
 
 	f->watch.fn = tcp_event;
@@ -174,16 +187,16 @@ static enum reason tcp_hold(struct flow_tcp *f, int fd, const struct endpoint *k
 	err = loop_watch_add(env->pool->loop, &f->watch, fd, (uint32_t)HOST_TCP_EVENTS);
 	if (err)
 		return tcp_open_fails(f, fd, dial_reason(-err));
-	if (!loop_timer_set(env->pool->loop, &f->dial_timer, now + (env->table->pressure.on ? tune->tcp_dial_pressure : tune->tcp_dial)) ||
+	if (!loop_timer_set(env->pool->loop, &f->dial_timer, now + tcp_dial_timeout(env)) ||
 	    !flow_begin(env->table, &f->flow, key))
 		return tcp_open_fails(f, fd, R_NO_MEMORY);
 	*ret = &f->conn;
 	return R_ACCEPTED;
 }
 
-enum reason flow_tcp_open(struct flow_tcp_env *env, const struct flow_tcp_dest *dest, struct tcp_conn **ret)
+enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, struct tcp_conn **ret)
 {
-	struct endpoint key = { .addr = dest->to.addr }; /* a dead address, whatever the port */
+	struct endpoint key = { .addr = to->addr }; /* a dead address, whatever the port */
 	int64_t now = loop_now(env->pool->loop);
 	enum reason r = flow_room(env->table, &key, now);
 	struct flow_tcp *f;
@@ -195,14 +208,12 @@ enum reason flow_tcp_open(struct flow_tcp_env *env, const struct flow_tcp_dest *
 	if (!f)
 		return R_NO_MEMORY;
 	f->env = env;
-	f->dest = *dest;
-	fd = tcp_dial(env, &dest->to, now);
-	if (fd < 0 && tcp_has_next(dest, fd))
-		fd = tcp_dial_next(f, fd, now);
+	f->to = *to;
+	f->began = now;
+	fd = tcp_dial(f, 0, now);
 	if (fd < 0) {
-		r = dial_reason(f->first_err ? -f->first_err : -fd);
 		g_free(f);
-		return r;
+		return dial_reason(-fd);
 	}
 	return tcp_hold(f, fd, &key, now, ret);
 }
@@ -222,6 +233,7 @@ enum reason flow_tcp_adopt(struct flow_tcp_env *env, int fd, bool local, struct 
 	}
 	f->env = env;
 	f->local = local;
+	f->began = now;
 	return tcp_hold(f, fd, &nowhere, now, ret);
 }
 
@@ -283,6 +295,10 @@ void flow_tcp_gone(struct tcp_conn *c, enum reason why)
 	struct flow_tcp *f = container_of(c, struct flow_tcp, conn);
 
 	if (tcp_is_dialing(f)) {
+		struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+		/* it may have connected since: RST then, and not the FIN of somebody who had nothing to say */
+		(void)setsockopt(f->watch.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 		loop_timer_set(tcp_loop(f), &f->dial_timer, TIMERQ_NEVER);
 		loop_watch_close(tcp_loop(f), &f->watch);
 	} else {

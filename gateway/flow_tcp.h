@@ -17,6 +17,10 @@ struct flow_tcp_env {
 	struct host_tcp_pool *pool;
 	const struct hostsock_origin *origin;
 	struct mem *mem;      /* lets allocations fail; NULL */
+	int64_t dial_timeout; /* microseconds; 0: the row tcp_dial */
+	/* A dial has failed, the tries-th of this flow, `age` after the first began: where to try next, while the guest's SYN is held; false: nowhere.
+	 * NULL: there is one place only.  Called from the loop, or from flow_tcp_open(). */
+	bool (*again)(void *arg, const struct endpoint *failed, unsigned tries, int64_t age, struct endpoint *ret);
 	/* No descriptor is left: true if somebody else gave one up.  May be NULL. */
 	bool (*give_way)(void *arg);
 	void *arg;
@@ -33,17 +37,11 @@ struct flow_tcp_opener {
 	void *arg;
 };
 
-/* Where a dial goes: `to`, and if that refuses, `then`. */
-struct flow_tcp_dest {
-	struct endpoint to, then;
-	bool has_then;
-};
-
 /* The calls of a table of TCP flows; the caller adds what it knows itself. */
 struct flow_table_ops flow_tcp_ops(void);
 
-/* Dials for a held SYN.  R_ACCEPTED: *ret is the connection, HELD; else why the SYN is refused, with nothing left behind. */
-enum reason flow_tcp_open(struct flow_tcp_env *env, const struct flow_tcp_dest *dest, struct tcp_conn **ret);
+/* Dials `to`, or where again() leads, for a held SYN.  R_ACCEPTED: *ret is the connection, HELD; else why the SYN is refused, with nothing left behind. */
+enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, struct tcp_conn **ret);
 
 /* For a held SYN that leads to a descriptor which is connected already (local: of AF_UNIX); fd is the flow's in any case. */
 enum reason flow_tcp_adopt(struct flow_tcp_env *env, int fd, bool local, struct tcp_conn **ret);

@@ -31,12 +31,11 @@
 
 enum {
 	GATEWAY_DNS_PORT = 53,
+	GATEWAY_DNS_DIAL = 2000000, /* microseconds for one name server over TCP, as over UDP */
+	GATEWAY_SETTLE = 100000, /* microseconds from the first change of the host to what follows from it */
+	GATEWAY_DNS_ANSWER = 65535 - 40 - 8, /* beyond the guest's MTU it goes in fragments */
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
 	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
-	GATEWAY_NTH_GW = 2,
-	GATEWAY_NTH_DNS = 3,
-	GATEWAY_NTH_GUEST4 = 15,
-	GATEWAY_NTH_GUEST6 = 0x15,
 };
 
 struct gateway {
@@ -48,7 +47,7 @@ struct gateway {
 	struct flow_table flows;
 	struct host_tcp_pool pool;
 	struct hostsock_origin origin;
-	struct flow_tcp_env tcp_env;
+	struct flow_tcp_env tcp_env, dns_env; /* dns_env: to name servers */
 	struct inbound inbound;
 	rlim_t descriptors; /* the limit */
 	struct flow_dgram *udp;
@@ -59,44 +58,11 @@ struct gateway {
 	struct resolv_watch *resolv; /* NULL: the name servers were given */
 	struct hostinfo *hostinfo;
 	struct loop_watch hostinfo_watch;
+	struct loop_timer host_settled; /* set while changes of the host gather */
 	struct reason_tally drops;
 	void (*on_gone)(void *arg, int err);
 	void *on_gone_arg;
 };
-
-/* ------------------------------------------------------------------ configuration */
-
-void gateway_config_net(struct gateway_config *cfg, const struct prefix *net)
-{
-	if (addr_is_v4(&net->addr)) {
-		cfg->net4 = *net;
-		cfg->gw4 = prefix_nth(net, GATEWAY_NTH_GW);
-		cfg->dns4 = prefix_nth(net, GATEWAY_NTH_DNS);
-		cfg->guest4 = prefix_nth(net, GATEWAY_NTH_GUEST4);
-	} else {
-		cfg->net6 = *net;
-		cfg->gw6 = prefix_nth(net, GATEWAY_NTH_GW);
-		cfg->dns6 = prefix_nth(net, GATEWAY_NTH_DNS);
-		cfg->guest6 = prefix_nth(net, GATEWAY_NTH_GUEST6);
-	}
-}
-
-void gateway_config_init(struct gateway_config *cfg)
-{
-	static const uint8_t net4[4] = { 10, 0, 2, 0 }, net6[16] = { 0xfd };
-
-	*cfg = (struct gateway_config){
-		.v4 = true,
-		.v6 = true,
-		.mtu = 65520,
-		.slaac = true,
-		.tune = gateway_tunable_defaults,
-		.gw_mac = { { 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02 } },
-		.guest_mac = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 } },
-	};
-	gateway_config_net(cfg, &(struct prefix){ addr_from_v4(net4), 96 + 24 });
-	gateway_config_net(cfg, &(struct prefix){ addr_from_v6(net6), 64 });
-}
 
 /* ------------------------------------------------------------------ what the core asks */
 
@@ -119,17 +85,25 @@ static void gw_tx_put(struct stack_host *h, struct tx_slot *slot, const struct f
 	l->ops->tx_put(l, slot, meta, used);
 }
 
+static bool gw_is_dns(const struct gateway *gw, const struct endpoint *far)
+{
+	return far->port == GATEWAY_DNS_PORT && addr_eq(&far->addr, addr_is_v4(&far->addr) ? &gw->cfg.dns4 : &gw->cfg.dns6);
+}
+
 static enum reason gw_tcp_syn(struct stack_host *h, const struct tuple *t, struct tcp_conn **ret)
 {
 	struct gateway *gw = gw_of(h);
-	struct flow_tcp_dest dest = { 0 };
+	struct flow_tcp_env *env;
+	struct endpoint to;
 	enum reason r;
 
 	if (guestfwd_syn(gw->guestfwd, &t->far, ret, &r))
 		return r;
-	r = map_to_host(&gw->cfg, gw->hostinfo, gw->dns, &t->far, &dest.to);
-	dest.has_then = !r && map_other_loopback(&gw->cfg, &t->far, &dest.to, &dest.then);
-	return r ? r : flow_tcp_open(&gw->tcp_env, &dest, ret);
+	r = map_to_host(&gw->cfg, gw->hostinfo, gw->dns, &t->far, &to);
+	if (r)
+		return r;
+	env = gw_is_dns(gw, &t->far) ? &gw->dns_env : &gw->tcp_env;
+	return flow_tcp_open(env, &to, ret);
 }
 
 static bool gw_give_way(void *arg)
@@ -259,9 +233,38 @@ static void gw_dns_answer(void *arg, const struct tuple *t, const uint8_t *msg, 
 	stack_dgram(gw->stack, t, &(struct dgram_meta){ 0 }, &(struct iovec){ (void *)msg, len }, 1, len);
 }
 
+/* A change seldom comes alone: the first one starts the clock, the others join it. */
 static void gw_hostinfo_event(struct loop_watch *w, uint32_t events, int64_t now)
 {
-	hostinfo_read(container_of(w, struct gateway, hostinfo_watch)->hostinfo);
+	struct gateway *gw = container_of(w, struct gateway, hostinfo_watch);
+
+	hostinfo_read(gw->hostinfo);
+	if (gw->hostinfo->changes && !gw->host_settled.timer.slot)
+		loop_timer_set(gw->loop, &gw->host_settled, now + GATEWAY_SETTLE); /* no memory: the next change tries again */
+}
+
+static void gw_host_changed(struct loop_timer *t, int64_t now)
+{
+	struct gateway *gw = container_of(t, struct gateway, host_settled);
+
+	gw->hostinfo->changes = 0;
+	dns_relay_host_changed(gw->dns, now);
+	flow_dgram_host_changed(gw->udp);
+}
+
+/* DNS over TCP: the next name server. */
+static bool gw_dns_again(void *arg, const struct endpoint *failed, unsigned tries, int64_t age, struct endpoint *ret)
+{
+	struct gateway *gw = arg;
+
+	ret->port = failed->port;
+	return dns_relay_server_failed(gw->dns, &failed->addr, tries, age, &ret->addr);
+}
+
+/* The host's loopback, which only the gateway's address leads to: the other family's. */
+static bool gw_loopback_again(void *arg, const struct endpoint *failed, unsigned tries, int64_t age, struct endpoint *ret)
+{
+	return tries == 1 && age < GATEWAY_S && map_other_loopback(failed, ret); /* refused, not silent */
 }
 
 static void gw_link_gone(void *arg, int err)
@@ -322,8 +325,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 
 static bool gw_make_dns(struct gateway *gw, GError **err)
 {
-	uint32_t headers = (gw->cfg.v6 ? 40 : 20) + 8;
-	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = (uint16_t)(gw->cfg.mtu - headers), .drops = &gw->drops, .mem = gw->cfg.mem,
+	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = GATEWAY_DNS_ANSWER, .drops = &gw->drops, .mem = gw->cfg.mem,
 				       .answer = gw_dns_answer, .give_way = gw_give_way, .arg = gw };
 
 	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
@@ -419,6 +421,7 @@ static bool gw_make_flows(struct gateway *gw, GError **err)
 
 static bool gw_make(struct gateway *gw, GError **err)
 {
+	static const struct hostsock_origin anywhere;
 	const struct gateway_config *cfg = &gw->cfg;
 
 	loop_use_mem(gw->loop, cfg->mem);
@@ -429,7 +432,14 @@ static bool gw_make(struct gateway *gw, GError **err)
 	gw->origin.outbound6 = cfg->outbound6;
 	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
 	gw->tcp_env = (struct flow_tcp_env){ .mem = cfg->mem, .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
-					     .give_way = gw_give_way, .arg = gw, .own_addresses = cfg->host_loopback || cfg->own_addresses };
+					     .again = gw_loopback_again, .give_way = gw_give_way, .arg = gw, .own_addresses = cfg->host_loopback || cfg->own_addresses };
+	gw->host_settled.fn = gw_host_changed;
+	gw->dns_env = gw->tcp_env; /* as for DNS over UDP: from wherever the host reaches its name servers, loopback among them */
+	gw->dns_env.origin = &anywhere;
+	gw->dns_env.dial_timeout = GATEWAY_DNS_DIAL;
+	gw->dns_env.own_addresses = true;
+	gw->dns_env.again = gw_dns_again;
+	gw->dns_env.arg = gw;
 	gw_make_resolv(gw);
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) ||
 	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
@@ -465,13 +475,19 @@ struct gateway *gateway_new_on(const struct gateway_config *cfg, struct link *li
 struct gateway *gateway_new(const struct gateway_config *cfg, struct link *link, GMainContext *ctx, GError **err)
 {
 	struct loop *loop = loop_new(ctx, err);
+	struct gateway *gw;
 
 	if (!loop) {
 		link_free(link);
 		return NULL;
 	}
 	loop_linger(loop);
-	return gateway_new_on(cfg, link, loop, err);
+	gw = gateway_new_on(cfg, link, loop, err);
+	if (!gw)
+		return NULL;
+	stack_link_up(gw->stack, loop_now(loop));
+	loop_kick(loop);
+	return gw;
 }
 
 void gateway_free(struct gateway *gw)
@@ -483,6 +499,7 @@ void gateway_free(struct gateway *gw)
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
 	udp_publish_free(gw->published);
+	loop_timer_set(gw->loop, &gw->host_settled, TIMERQ_NEVER);
 	flow_dgram_free(gw->udp);
 	flow_echo_free(gw->echo);
 	resolv_watch_free(gw->resolv);

@@ -51,13 +51,14 @@ enum reason map_to_host(const struct gateway_config *cfg, const struct hostinfo 
 	return R_ACCEPTED;
 }
 
-bool map_other_loopback(const struct gateway_config *cfg, const struct endpoint *dst, const struct endpoint *to, struct endpoint *ret)
+bool map_other_loopback(const struct endpoint *to, struct endpoint *ret)
 {
-	bool v4 = addr_is_v4(&dst->addr);
+	bool v4 = addr_is_v4(&to->addr);
 	struct addr here = map_loopback(v4);
+	uint16_t port = to->port;
 
-	if (!addr_eq(&dst->addr, v4 ? &cfg->gw4 : &cfg->gw6) || !addr_eq(&to->addr, &here))
+	if (!addr_eq(&to->addr, &here))
 		return false;
-	*ret = (struct endpoint){ map_loopback(!v4), to->port };
+	*ret = (struct endpoint){ map_loopback(!v4), port };
 	return true;
 }

@@ -69,6 +69,7 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	st->host = host;
 	st->drops = drops;
 	st->icmp_credit = cfg->tune.icmp_burst * STACK_S;
+	st->ra_next = TIMERQ_NEVER;
 	st->all4 = stack_broadcast4(&cfg->net4);
 	list_init(&st->touched);
 	list_init(&st->stalled);
@@ -213,18 +214,25 @@ void stack_expire(struct stack *st, int64_t now)
 		tcp_timer_expire(container_of(t, struct tcp_conn, timer), now);
 	while (ip_frag_expire(&st->frag, now, &late))
 		ip_out_late(st, &late.ip, late.l4, now);
+	ra_expire(st, now);
 }
 
 int64_t stack_deadline(const struct stack *st)
 {
-	int64_t conns = timerq_next(&st->timers), frags = ip_frag_deadline(&st->frag);
+	int64_t conns = timerq_next(&st->timers), frags = ip_frag_deadline(&st->frag), first = conns < frags ? conns : frags;
 
-	return conns < frags ? conns : frags;
+	return first < st->ra_next ? first : st->ra_next;
 }
 
 bool stack_pending(const struct stack *st)
 {
 	return !list_empty(&st->touched) || !list_empty(&st->hurried);
+}
+
+void stack_link_up(struct stack *st, int64_t now)
+{
+	if (st->cfg.v6)
+		ra_begin(st, now);
 }
 
 void stack_link_ready(struct stack *st)

@@ -158,6 +158,9 @@ void stack_expire(struct stack *st, int64_t now);
 int64_t stack_deadline(const struct stack *st);
 /* True while stack_flush() has left work over (budgets, pressure): call it again in the next turn without waiting. */
 bool stack_pending(const struct stack *st);
+/* The guest's link is there (again), or what the guest is told has changed: the initial router advertisements leave, the first with the
+ * next stack_expire(). */
+void stack_link_up(struct stack *st, int64_t now);
 /* The host runs short of flows, descriptors or memory, or no longer does: while it does, idle connections are probed as half-closed ones
  * are, so that those whose guest is gone make room.  Idempotent; the deadlines of existing connections follow over the next turns. */
 void stack_pressure(struct stack *st, bool on, int64_t now);

@@ -31,10 +31,12 @@ struct stack {
 	struct list stalled_sent; /* those that met it after they had sent something */
 	struct tcp_rx_pool rx;
 	struct tcp_ooo_pool ooo;
+	bool ra_heard;	 /* the guest has asked for router advertisements, or the link came up */
+	uint8_t ra_left; /* initial advertisements still to be sent */
+	int64_t ra_at;	 /* when the last one left */
+	int64_t ra_next; /* when the next initial one leaves; TIMERQ_NEVER */
 	struct guests guests;
-	bool ra_heard;	 /* the guest has asked for router advertisements */
 	bool ra_wanted;	 /* somebody wants one to be sent */
-	int64_t ra_at; /* when the last one left */
 	struct ip_frag frag;
 	uint16_t ip_id;	     /* of the next IPv4 packet */
 	uint32_t ip_frag_id; /* counts fragmented IPv6 packets */

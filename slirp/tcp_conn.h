@@ -62,7 +62,7 @@ enum tcp_state {
 	TCP_LAST_ACK,
 };
 
-enum { TCP_SACK_BOARD = 8 }; /* ranges remembered of what the guest holds beyond snd_una */
+enum { TCP_SACK_BOARD = 16 }; /* ranges remembered of what the guest holds beyond snd_una: holes of one window at 1 % loss */
 
 struct tcp_sack {
 	uint32_t start[TCP_SACK_BOARD], end[TCP_SACK_BOARD]; /* ascending, disjoint, all above snd_una */
@@ -121,6 +121,8 @@ struct tcp_conn {
 	uint32_t recover;	/* valid while in_recovery or timed_out: leave when snd_una passes it */
 	uint32_t rtx_next;	/* next byte to look at for holes */
 	uint32_t rtx_credit;	/* bytes that may be retransmitted now */
+	uint32_t rtx_mark;	/* snd_max when the first hole was sent again */
+	bool rtx_lost;		/* and that was lost too: once more */
 	uint32_t extra;		/* bytes beyond cwnd that duplicate ACKs without SACK have paid for: RFC 3042, RFC 5681 3.2 */
 	uint8_t dupacks;
 	bool in_recovery;

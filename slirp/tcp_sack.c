@@ -102,8 +102,22 @@ static void sack_enter_recovery(struct tcp_conn *c)
 	c->cwnd = c->ssthresh;
 	c->rtx_next = c->snd_una;
 	c->rtx_credit = c->mss;
+	c->rtx_lost = false;
 	c->extra = c->sack_ok ? 0 : SACK_DUP_THRESH * (uint32_t)c->mss;
 	c->rtt_at = 0; /* Karn */
+}
+
+/* The first hole was sent again, what was sent after that has come, and still it is a hole: lost twice.  Without this only the time-out
+ * would find it; RFC 8985 has the idea. */
+static void sack_judge_rtx(struct tcp_conn *c)
+{
+	const struct tcp_sack *b = &c->sack;
+
+	if (!c->in_recovery || !b->n || !seq_lt(c->snd_una, c->rtx_next))
+		return;
+	c->rtx_lost |= seq_lt(c->rtx_mark + SACK_DUP_THRESH * (uint32_t)c->mss, b->end[b->n - 1]);
+	if (c->rtx_lost && !c->rtx_credit)
+		c->rtx_credit = c->mss;
 }
 
 void tcp_sack_take(struct tcp_conn *c, const struct tcp_seg *seg)
@@ -119,8 +133,9 @@ void tcp_sack_take(struct tcp_conn *c, const struct tcp_seg *seg)
 	after = sack_bytes(&c->sack);
 	if (c->in_recovery && after > before)
 		c->rtx_credit += after - before;
-	else if (!c->in_recovery && !c->timed_out && after > SACK_DUP_THRESH * (uint32_t)c->mss)
+	else if (!c->in_recovery && !c->timed_out && after > (SACK_DUP_THRESH - 1) * (uint32_t)c->mss) /* RFC 6675 4, IsLost() */
 		sack_enter_recovery(c);
+	sack_judge_rtx(c);
 }
 
 void tcp_sack_dup_ack(struct tcp_conn *c)
@@ -164,12 +179,14 @@ void tcp_sack_acked(struct tcp_conn *c, uint32_t bytes)
 	}
 	if (seq_le(c->recover, c->snd_una)) {
 		c->in_recovery = false;
-		c->cwnd = c->ssthresh;
+		c->cwnd = c->st->cfg.link.lossless ? INT32_MAX : c->ssthresh; /* such a link has no congestion to remember */
 		c->extra = 0;
 		return;
 	}
 	if (!c->sack_ok) /* RFC 6582 3.2 step 3 */
 		c->extra = c->extra - sack_least(c->extra, bytes) + (bytes >= c->mss ? c->mss : 0);
+	c->rtx_lost = false;
+	c->rtx_mark = c->snd_max; /* the new first hole was sent again before now, if at all */
 	/* partial acknowledgement: the next hole starts right here (RFC 6582 3.2) */
 	c->rtx_next = c->sack.n ? seq_max(c->rtx_next, c->snd_una) : c->snd_una;
 	c->rtx_credit += bytes > c->mss ? bytes : c->mss;
@@ -179,10 +196,12 @@ void tcp_sack_timeout(struct tcp_conn *c)
 {
 	uint32_t half = tcp_flight(c) / 2, floor = 2u * c->mss;
 
-	if (!c->backoff)
+	if (c->st->cfg.link.lossless)
+		c->ssthresh = INT32_MAX;
+	else if (!c->backoff)
 		c->ssthresh = half > floor ? half : floor;
 	c->cwnd = c->mss;
-	c->in_recovery = false;
+	c->in_recovery = c->rtx_lost = false;
 	c->timed_out = true;
 	c->recover = c->snd_max;
 	c->dupacks = 0;
@@ -195,7 +214,7 @@ void tcp_sack_timeout(struct tcp_conn *c)
 bool tcp_sack_hole(const struct tcp_conn *c, uint32_t *ret_start, uint32_t *ret_len)
 {
 	const struct tcp_sack *b = &c->sack;
-	uint32_t at = seq_max(c->rtx_next, c->snd_una);
+	uint32_t at = c->rtx_lost ? c->snd_una : seq_max(c->rtx_next, c->snd_una);
 
 	if (!c->in_recovery || !c->rtx_credit)
 		return false;
@@ -232,7 +251,11 @@ void tcp_sack_skip(struct tcp_conn *c, uint32_t *len)
 
 void tcp_sack_sent_again(struct tcp_conn *c, uint32_t start, uint32_t len)
 {
-	c->rtx_next = start + len;
+	if (start == c->snd_una) {
+		c->rtx_mark = c->snd_max;
+		c->rtx_lost = false;
+	}
+	c->rtx_next = seq_max(c->rtx_next, start + len);
 	c->rtx_credit -= len < c->rtx_credit ? len : c->rtx_credit;
 	c->st->stats.retransmits++;
 }
