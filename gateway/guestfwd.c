@@ -5,6 +5,7 @@
  */
 #include "gateway/guestfwd.h"
 
+#include "gateway/flow_tcp.h"
 #include "gateway/stage.h"
 #include "slirp/tcp_open.h"
 
