@@ -539,32 +539,9 @@ struct guestfwd *gateway_guestfwd(struct gateway *gw)
 	return gw->guestfwd;
 }
 
-struct gw_each {
-	void (*fn)(void *arg, const struct tcp_conn *c, int fd);
-	void *arg;
-};
-
-static void gw_each_conn(void *arg, const struct tcp_conn *c)
+struct stack *gateway_stack(struct gateway *gw)
 {
-	const struct gw_each *e = arg;
-
-	e->fn(e->arg, c, c->owner == GUESTFWD_OWNER ? -1 : flow_tcp_fd(c));
-}
-
-void gateway_each_conn(struct gateway *gw, void (*fn)(void *arg, const struct tcp_conn *c, int fd), void *arg)
-{
-	tcp_conn_each(gw->stack, gw_each_conn, &(struct gw_each){ fn, arg });
-}
-
-bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac)
-{
-	return stack_neighbour(gw->stack, n, addr, mac);
-}
-
-void gateway_advertise(struct gateway *gw)
-{
-	stack_advertise(gw->stack);
-	loop_kick(gw->loop);
+	return gw->stack;
 }
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)

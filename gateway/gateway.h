@@ -13,7 +13,6 @@
 #include "slirp/base/addr.h"
 #include "slirp/base/reason.h"
 #include "slirp/stack.h"
-#include "slirp/tcp_conn.h"
 #include "slirp/wire/eth_wire.h"
 
 #include <glib.h>
@@ -111,12 +110,8 @@ struct inbound *gateway_inbound(struct gateway *gw);
 struct guestfwd *gateway_guestfwd(struct gateway *gw);
 /* Something outside was dropped for this reason. */
 void gateway_count(struct gateway *gw, enum reason why);
-/* Every TCP connection, in no order; fd -1: it has no descriptor.  For listings. */
-void gateway_each_conn(struct gateway *gw, void (*fn)(void *arg, const struct tcp_conn *c, int fd), void *arg);
-/* The n-th neighbour learned; false: there are no more. */
-bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac);
-/* Tells all guests about the IPv6 router, in the next turn. */
-void gateway_advertise(struct gateway *gw);
+/* For listings, and for what a door makes the core say. */
+struct stack *gateway_stack(struct gateway *gw);
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret);
 

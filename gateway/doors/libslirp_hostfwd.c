@@ -46,7 +46,7 @@ static bool hostfwd_guest(const struct hostfwd_watch *w, struct endpoint *ret)
 	*ret = (struct endpoint){ w->port->set->rule.to, w->port->to_port };
 	if (!addr_eq(&ret->addr, &addr_any))
 		return true;
-	for (unsigned i = 0; gateway_neighbour(w->all->slirp->gw, i, &ret->addr, &mac); i++)
+	for (unsigned i = 0; stack_neighbour(gateway_stack(w->all->slirp->gw), i, &ret->addr, &mac); i++)
 		if (!addr_is_v4(&ret->addr) && !addr_is_linklocal(&ret->addr))
 			return true;
 	return false;

@@ -4,6 +4,8 @@
  * Below: libslirp_state.h.  Above: the application.
  */
 #include "gateway/doors/libslirp_state.h"
+#include "gateway/flow_tcp.h"
+#include "gateway/guestfwd.h"
 
 #include <glib.h>
 
@@ -45,8 +47,9 @@ static const char *info_state(enum tcp_state s)
 	}
 }
 
-static void info_conn(void *arg, const struct tcp_conn *c, int fd)
+static void info_conn(void *arg, const struct tcp_conn *c)
 {
+	int fd = c->owner == GUESTFWD_OWNER ? -1 : flow_tcp_fd(c);
 	char guest[ADDR_STRLEN], far[ADDR_STRLEN];
 	const struct tuple *t = &c->tuple;
 
@@ -72,7 +75,7 @@ char *slirp_connection_info(Slirp *slirp)
 {
 	GString *text = g_string_new("  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\n");
 
-	gateway_each_conn(slirp->gw, info_conn, text);
+	tcp_conn_each(gateway_stack(slirp->gw), info_conn, text);
 	info_forwards(slirp, PORTSPEC_TCP, "  TCP[HOST_FORWARD]", text);
 	info_forwards(slirp, PORTSPEC_UDP, "  UDP[HOST_FORWARD]", text);
 	return g_string_free(text, FALSE);
@@ -85,7 +88,7 @@ char *slirp_neighbor_info(Slirp *slirp)
 	struct addr addr;
 	struct mac mac;
 
-	for (unsigned i = 0; gateway_neighbour(slirp->gw, i, &addr, &mac); i++) {
+	for (unsigned i = 0; stack_neighbour(gateway_stack(slirp->gw), i, &addr, &mac); i++) {
 		g_autofree char *m = g_strdup_printf("%02x:%02x:%02x:%02x:%02x:%02x", mac.b[0], mac.b[1], mac.b[2], mac.b[3], mac.b[4], mac.b[5]);
 
 		g_string_append_printf(text, "  %5s  %-17s  %s\n", addr_is_v4(&addr) ? "ARP" : "NDP", m, addr_format(&addr, buf));
