@@ -81,7 +81,8 @@ DHCP = "ip link set eth0 up; udhcpc -i eth0 -f -q -n -t 10 -T 1 -O search -O tft
 
 @pytest.fixture(name="vm", scope="module")
 def _vm(tmp_path_factory, echo):
-    machine = qemu.Vm(tmp_path_factory.mktemp("qemu"), LIBRARY, f",hostname=box,domainname=lab.test,guestfwd=tcp:10.0.2.100:7-tcp:127.0.0.1:{echo}")
+    machine = qemu.Vm(tmp_path_factory.mktemp("qemu"), LIBRARY, f",hostname=box,domainname=lab.test,guestfwd=tcp:10.0.2.100:7-tcp:127.0.0.1:{echo},"
+                      "guestfwd=tcp::9-cmd:cat,hostfwd=tcp:127.0.0.1:0-:22")
     machine.ok(DHCP)
     yield machine
     assert "slirp" not in machine.close().lower()
@@ -166,6 +167,33 @@ def test_ipv6(vm):
     server = Server(lambda data: b"six", "::1")
     assert vm.ok(f"echo x | nc fec0::2 {server.port}") == "six"
     server.close()
+
+
+def test_guestfwd_command(vm):
+    """Nobody said which address: the subnet's .4."""
+    assert vm.ok("(echo through a command; sleep 1) | nc 10.0.2.4 9") == "through a command\n"
+
+
+def test_hostfwd(vm):
+    """The row of `info usernet` names the port, and the port leads to the guest."""
+    port = int(re.search(r"TCP.HOST_FORWARD.*127\.0\.0\.1\s+(\d+)\s+10\.", vm.hmp("info usernet")).group(1))
+    vm.ok("(nc -l -p 22 -e cat > /dev/null 2>&1 &); sleep 0.2")
+    with socket.create_connection(("127.0.0.1", port), 60) as s:
+        s.sendall(b"from outside")
+        s.shutdown(socket.SHUT_WR)
+        assert s.recv(100) == b"from outside"
+    with pytest.raises(ConnectionResetError):  # nobody listens there any more
+        with socket.create_connection(("127.0.0.1", port), 60) as s:
+            s.recv(1)
+            raise AssertionError("an end in order")
+
+
+def test_hostfwd_monitor(vm):
+    assert vm.hmp("hostfwd_add tcp:127.0.0.1:0-:80").strip() == ""
+    ports = re.findall(r"TCP.HOST_FORWARD.*127\.0\.0\.1\s+(\d+)\s+10\.0\.2\.15\s+80", vm.hmp("info usernet"))
+    assert len(ports) == 1
+    assert "removed" in vm.hmp(f"hostfwd_remove tcp:127.0.0.1:{ports[0]}")
+    assert "not found" in vm.hmp(f"hostfwd_remove tcp:127.0.0.1:{ports[0]}")
 
 
 def test_info_usernet(vm):
