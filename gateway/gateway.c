@@ -12,17 +12,20 @@
 #include "gateway/flow_tcp.h"
 #include "gateway/guestfwd.h"
 #include "gateway/hostinfo.h"
+#include "gateway/inbound.h"
 #include "gateway/loop.h"
 #include "gateway/journal.h"
 #include "gateway/map.h"
 #include "gateway/resolv.h"
 #include "gateway/resolv_watch.h"
+#include "gateway/udp_publish.h"
 #include "slirp/tcp_conn.h"
 
 #include <errno.h>
 #include <glib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #define GATEWAY_RESOLV_CONF "/etc/resolv.conf"
 
@@ -33,10 +36,6 @@ enum {
 	GATEWAY_DNS_ANSWER = 65535 - 40 - 8, /* beyond the guest's MTU it goes in fragments */
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
 	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
-	GATEWAY_NTH_GW = 2,
-	GATEWAY_NTH_DNS = 3,
-	GATEWAY_NTH_GUEST4 = 15,
-	GATEWAY_NTH_GUEST6 = 0x15,
 };
 
 struct gateway {
@@ -49,8 +48,11 @@ struct gateway {
 	struct host_tcp_pool pool;
 	struct hostsock_origin origin;
 	struct flow_tcp_env tcp_env, dns_env; /* dns_env: to name servers */
+	struct inbound inbound;
+	rlim_t descriptors; /* the limit */
 	struct flow_dgram *udp;
 	struct flow_echo *echo;
+	struct udp_publish *published;
 	struct guestfwd *guestfwd;
 	struct dns_relay *dns;
 	struct resolv_watch *resolv; /* NULL: the name servers were given */
@@ -61,40 +63,6 @@ struct gateway {
 	void (*on_gone)(void *arg, int err);
 	void *on_gone_arg;
 };
-
-/* ------------------------------------------------------------------ configuration */
-
-void gateway_config_net(struct gateway_config *cfg, const struct prefix *net)
-{
-	if (addr_is_v4(&net->addr)) {
-		cfg->net4 = *net;
-		cfg->gw4 = prefix_nth(net, GATEWAY_NTH_GW);
-		cfg->dns4 = prefix_nth(net, GATEWAY_NTH_DNS);
-		cfg->guest4 = prefix_nth(net, GATEWAY_NTH_GUEST4);
-	} else {
-		cfg->net6 = *net;
-		cfg->gw6 = prefix_nth(net, GATEWAY_NTH_GW);
-		cfg->dns6 = prefix_nth(net, GATEWAY_NTH_DNS);
-		cfg->guest6 = prefix_nth(net, GATEWAY_NTH_GUEST6);
-	}
-}
-
-void gateway_config_init(struct gateway_config *cfg)
-{
-	static const uint8_t net4[4] = { 10, 0, 2, 0 }, net6[16] = { 0xfd };
-
-	*cfg = (struct gateway_config){
-		.v4 = true,
-		.v6 = true,
-		.mtu = 65520,
-		.slaac = true,
-		.tune = gateway_tunable_defaults,
-		.gw_mac = { { 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02 } },
-		.guest_mac = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 } },
-	};
-	gateway_config_net(cfg, &(struct prefix){ addr_from_v4(net4), 96 + 24 });
-	gateway_config_net(cfg, &(struct prefix){ addr_from_v6(net6), 64 });
-}
 
 /* ------------------------------------------------------------------ what the core asks */
 
@@ -143,8 +111,36 @@ static enum reason gw_tcp_syn(struct stack_host *h, const struct tuple *t, struc
 	if (r)
 		return r;
 	env = gw_is_dns(gw, &t->far) ? &gw->dns_env : &gw->tcp_env;
-	r = flow_tcp_open(env, &to, ret);
-	return r == R_NO_DESCRIPTOR && gw_give_way(gw) ? flow_tcp_open(env, &to, ret) : r;
+	return flow_tcp_open(env, &to, ret);
+}
+
+static void gw_tcp_established(struct stack_host *h, struct tcp_conn *c)
+{
+	flow_tcp_established(c);
+}
+
+/* Descriptors and raised receive buffers; flows are the table's own. */
+static unsigned gw_full(void *arg)
+{
+	struct gateway *gw = arg;
+	struct flow_dgram_stats us = { 0 };
+	struct flow_echo_stats es = { 0 };
+	unsigned descriptors, buffers;
+
+	flow_dgram_stats(gw->udp, &us);
+	flow_echo_stats(gw->echo, &es);
+	descriptors = pressure_percent(gw->flows.now + us.sockets + es.now, gw->descriptors);
+	buffers = pressure_percent(GATEWAY_RCVBUF_BUDGET - gw->pool.rcvbuf_budget, GATEWAY_RCVBUF_BUDGET);
+	return descriptors > buffers ? descriptors : buffers;
+}
+
+static void gw_pressure(void *arg, bool on)
+{
+	struct gateway *gw = arg;
+
+	journal_say(gw->cfg.journal, JOURNAL_INFO, on ? "pressure: %u TCP flows of %u; idle ones are probed, and make room" :
+							  "pressure is over: %u TCP flows of %u", gw->flows.now, flow_max(&gw->flows));
+	stack_pressure(gw->stack, on, loop_now(gw->loop));
 }
 
 static void gw_tcp_gone(struct stack_host *h, struct tcp_conn *c, enum reason why)
@@ -165,7 +161,10 @@ static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const s
 {
 	struct gateway *gw = gw_of(h);
 	const struct addr *dns = addr_is_v4(&t->far.addr) ? &gw->cfg.dns4 : &gw->cfg.dns6;
+	enum reason r;
 
+	if (udp_publish_send(gw->published, t, m, data, n, len, now, &r))
+		return r;
 	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns) || gw->cfg.dns_off || gw->cfg.restricted)
 		return flow_dgram_send(gw->udp, t, m, data, n, len, now);
 	return m->gso_size ? R_DNS_MALFORMED : dns_relay_query(gw->dns, t, data, n, len, now);
@@ -265,6 +264,12 @@ static bool gw_dns_again(void *arg, const struct endpoint *failed, unsigned trie
 	return dns_relay_server_failed(gw->dns, &failed->addr, tries, age, &ret->addr);
 }
 
+/* The host's loopback, which only the gateway's address leads to: the other family's. */
+static bool gw_loopback_again(void *arg, const struct endpoint *failed, unsigned tries, int64_t age, struct endpoint *ret)
+{
+	return tries == 1 && age < GATEWAY_S && map_other_loopback(failed, ret); /* refused, not silent */
+}
+
 static void gw_link_gone(void *arg, int err)
 {
 	struct gateway *gw = arg;
@@ -315,7 +320,8 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 		return false;
 	}
 	gw->host = (struct stack_host){ .tx_get = gw_tx_get, .tx_put = gw_tx_put, .tcp_syn = gw_tcp_syn, .tcp_gone = gw_tcp_gone,
-					.dgram = gw_dgram, .echo = gw_echo, .stands_for = gw_stands_for };
+					.tcp_established = gw_tcp_established, .dgram = gw_dgram, .echo = gw_echo,
+					.stands_for = gw_stands_for };
 	gw->stack = stack_new(&sc, &gw->host, &gw->drops);
 	return gw->stack || gw_no_memory(err);
 }
@@ -401,19 +407,35 @@ static bool gw_make_hostinfo(struct gateway *gw, GError **err)
 	return gw_no_memory(err);
 }
 
+static bool gw_make_flows(struct gateway *gw, GError **err)
+{
+	struct flow_table_ops ops = flow_tcp_ops();
+	struct siphash_key key;
+	struct rlimit rl;
+
+	ops.full = gw_full;
+	ops.pressure = gw_pressure;
+	ops.arg = gw;
+	gw->descriptors = getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur == RLIM_INFINITY ? INT32_MAX : rl.rlim_cur;
+	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+		return gw_no_memory(err);
+	return flow_table_init(&gw->flows, gw->loop, &gw->cfg.tune, &ops, &key, gw->cfg.mem) || gw_no_memory(err);
+}
+
 static bool gw_make(struct gateway *gw, GError **err)
 {
 	static const struct hostsock_origin anywhere;
 	const struct gateway_config *cfg = &gw->cfg;
 
 	loop_use_mem(gw->loop, cfg->mem);
-	flow_table_init(&gw->flows, gw->loop, 0, 0);
+	if (!gw_make_flows(gw, err))
+		return false;
 	gw->pool = (struct host_tcp_pool){ .loop = gw->loop, .rcvbuf_budget = GATEWAY_RCVBUF_BUDGET };
 	gw->origin.outbound4 = cfg->outbound4;
 	gw->origin.outbound6 = cfg->outbound6;
 	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
 	gw->tcp_env = (struct flow_tcp_env){ .mem = cfg->mem, .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
-					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT, .own_addresses = cfg->host_loopback || cfg->own_addresses };
+					     .again = gw_loopback_again, .give_way = gw_give_way, .arg = gw, .own_addresses = cfg->host_loopback || cfg->own_addresses };
 	gw->host_settled.fn = gw_host_changed;
 	gw->dns_env = gw->tcp_env; /* as for DNS over UDP: from wherever the host reaches its name servers, loopback among them */
 	gw->dns_env.origin = &anywhere;
@@ -425,6 +447,11 @@ static bool gw_make(struct gateway *gw, GError **err)
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) ||
 	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
 		return false;
+	gw->published = udp_publish_new(&(struct udp_publish_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops,
+								   .idle = cfg->tune.udp_replied });
+	if (!gw->published)
+		return gw_no_memory(err);
+	inbound_init(&gw->inbound, &gw->tcp_env, gw->stack);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
 	return true;
 }
@@ -474,17 +501,24 @@ void gateway_free(struct gateway *gw)
 		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now(gw->loop));
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
+	udp_publish_free(gw->published);
 	loop_timer_set(gw->loop, &gw->host_settled, TIMERQ_NEVER);
 	flow_dgram_free(gw->udp);
 	flow_echo_free(gw->echo);
 	resolv_watch_free(gw->resolv);
 	dns_relay_free(gw->dns);
 	loop_free(gw->loop);
+	flow_table_clear(&gw->flows);
 	guestfwd_free(gw->guestfwd);
 	hostinfo_free(gw->hostinfo);
 	stack_free(gw->stack);
 	link_free(gw->link);
 	g_free(gw);
+}
+
+struct inbound *gateway_inbound(struct gateway *gw)
+{
+	return &gw->inbound;
 }
 
 void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), void *arg)
@@ -498,20 +532,19 @@ void gateway_count(struct gateway *gw, enum reason why)
 	reason_count(&gw->drops, why);
 }
 
+struct udp_publish *gateway_udp_publish(struct gateway *gw)
+{
+	return gw->published;
+}
+
 struct guestfwd *gateway_guestfwd(struct gateway *gw)
 {
 	return gw->guestfwd;
 }
 
-bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac)
+struct stack *gateway_stack(struct gateway *gw)
 {
-	return stack_neighbour(gw->stack, n, addr, mac);
-}
-
-void gateway_advertise(struct gateway *gw)
-{
-	stack_advertise(gw->stack);
-	loop_kick(gw->loop);
+	return gw->stack;
 }
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
@@ -530,7 +563,9 @@ void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
 		.link_tx_bytes = ss.tx_bytes,
 		.flows_opened = gw->flows.opened,
 		.flows_now = gw->flows.now,
-		.half_open_now = gw->flows.half_open,
+		.half_open_now = gw->flows.half.now,
+		.pressure_now = gw->flows.pressure.on,
+		.pressure_times = gw->flows.pressure.times,
 		.to_host_bytes = ss.to_host_bytes,
 		.to_guest_bytes = ss.to_guest_bytes,
 		.udp_sessions_opened = us.opened,

@@ -5,6 +5,10 @@
  */
 #include "gateway/guestfwd.h"
 
+#include "gateway/dial.h"
+#include "gateway/flow_tcp.h"
+#include "gateway/guestfwd_peer.h"
+#include "gateway/host_unix.h"
 #include "gateway/stage.h"
 #include "slirp/tcp_open.h"
 
@@ -86,8 +90,6 @@ int guestfwd_add(struct guestfwd *g, const struct endpoint *at, const struct gue
 
 	if (fwd_find(g, at))
 		return -EADDRINUSE;
-	if (!target->write)
-		return -ENOTSUP;
 	if (g->n_places == GUESTFWD_PLACES)
 		return -ENOSPC;
 	p = g_try_new0(struct fwd_place, 1);
@@ -165,7 +167,7 @@ static enum reason fwd_open(struct guestfwd *g, struct fwd_place *p, struct tcp_
 
 	if (g->n_flows == GUESTFWD_FLOWS)
 		return R_FLOW_CAP;
-	f = g_try_new0(struct fwd_flow, 1);
+	f = mem_new0(g->env.tcp->mem, sizeof(*f));
 	if (!f)
 		return R_NO_MEMORY;
 	f->fwd = g;
@@ -187,13 +189,21 @@ static enum reason fwd_open(struct guestfwd *g, struct fwd_place *p, struct tcp_
 	return R_ACCEPTED;
 }
 
+/* To a command or a unix socket: from here on a flow like others. */
+static enum reason fwd_dial(struct guestfwd *g, struct fwd_place *p, struct tcp_conn **ret)
+{
+	int fd = p->argv ? guestfwd_peer_spawn(p->argv) : host_unix_dial(p->target.unix_path);
+
+	return fd < 0 ? dial_reason(-fd) : flow_tcp_adopt(g->env.tcp, fd, !p->argv, ret);
+}
+
 bool guestfwd_syn(struct guestfwd *g, const struct endpoint *at, struct tcp_conn **ret, enum reason *why)
 {
 	struct fwd_place *p = fwd_find(g, at);
 
 	if (!p)
 		return false;
-	*why = fwd_open(g, p, ret);
+	*why = p->target.write ? fwd_open(g, p, ret) : fwd_dial(g, p, ret);
 	return true;
 }
 
@@ -212,6 +222,53 @@ void guestfwd_gone(struct tcp_conn *c, enum reason why)
 	reason_count(g->env.closes, why);
 	loop_timer_set(g->env.loop, &f->turn, TIMERQ_NEVER);
 	loop_reap_later(g->env.loop, &f->reap, fwd_free);
+}
+
+/* ---- moving */
+
+void guestfwd_each(struct guestfwd *g, void (*fn)(void *arg, const struct endpoint *at, struct tcp_conn *c, const struct stage *s), void *arg)
+{
+	for (struct list *n = g->places.next; n != &g->places; n = n->next) {
+		struct fwd_place *p = container_of(n, struct fwd_place, node);
+
+		for (struct list *m = p->flows.next; m != &p->flows; m = m->next) {
+			struct fwd_flow *f = container_of(m, struct fwd_flow, node);
+
+			fn(arg, &p->at, &f->conn, &f->stage);
+		}
+	}
+}
+
+static void fwd_undo(struct fwd_flow *f)
+{
+	list_unlink(&f->node);
+	f->fwd->n_flows--;
+	loop_timer_set(f->fwd->env.loop, &f->turn, TIMERQ_NEVER);
+	g_free(f);
+}
+
+int guestfwd_restore(struct guestfwd *g, struct stack *st, const struct guestfwd_import *in)
+{
+	struct fwd_place *p = fwd_find(g, &in->tcp.tuple.far);
+	struct tcp_conn *c;
+	struct fwd_flow *f;
+	enum reason r;
+
+	if (!p || !p->target.write)
+		return -ENOENT;
+	r = fwd_open(g, p, &c);
+	if (r)
+		return r == R_FLOW_CAP ? -ENOSPC : -ENOMEM;
+	f = container_of(c, struct fwd_flow, conn);
+	f->stage.eof = in->tcp.state != TCP_ESTABLISHED && in->tcp.state != TCP_FIN_WAIT_1 && in->tcp.state != TCP_FIN_WAIT_2;
+	if (!stage_push(&f->stage, in->said, in->said_len) ||
+	    tcp_conn_import(st, c, &in->tcp, &f->stage.up, loop_now(g->env.loop))) {
+		fwd_undo(f);
+		return -EINVAL;
+	}
+	if (in->heard_len)
+		f->stage.write(in->heard, in->heard_len, f->stage.write_arg);
+	return 0;
 }
 
 /* ---- bytes for the guest */

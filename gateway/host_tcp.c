@@ -159,7 +159,7 @@ static size_t host_room(const struct iovec *iov, int n)
 	return room;
 }
 
-static ssize_t host_peek(struct upstream *up, uint32_t off, const struct iovec *iov, int n)
+ssize_t host_tcp_peek(struct upstream *up, uint32_t off, const struct iovec *iov, int n)
 {
 	struct host_tcp *h = host_of(up);
 	ssize_t got;
@@ -177,7 +177,7 @@ static ssize_t host_peek(struct upstream *up, uint32_t off, const struct iovec *
 		return host_latch(h, (int)got);
 	if (off + (uint32_t)got > h->peek_at)
 		h->peek_at = off + (uint32_t)got;
-	if (!h->rdhup && !h->urgent && (size_t)got < host_room(iov, n))
+	if (!h->rdhup && !h->urgent && !h->peeks_short && (size_t)got < host_room(iov, n))
 		h->can_read = false; /* emptied: what comes now is a new edge */
 	if (h->peek_at > h->raise_at)
 		host_raise(h);
@@ -203,7 +203,7 @@ static void host_consume(struct upstream *up, uint32_t n)
 
 /* ------------------------------------------------------------------ write and space */
 
-static ssize_t host_write(struct upstream *up, const struct iovec *iov, int n)
+ssize_t host_tcp_write(struct upstream *up, const struct iovec *iov, int n)
 {
 	struct host_tcp *h = host_of(up);
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
@@ -248,7 +248,7 @@ static uint32_t host_space(struct upstream *up)
 
 /* ------------------------------------------------------------------ the end */
 
-static void host_shutdown(struct upstream *up)
+void host_tcp_shutdown(struct upstream *up)
 {
 	shutdown(host_of(up)->fd, SHUT_WR);
 }
@@ -275,10 +275,10 @@ void host_tcp_close(struct host_tcp *h)
 }
 
 static const struct upstream_ops host_tcp_ops = {
-	.peek = host_peek,
+	.peek = host_tcp_peek,
 	.consume = host_consume,
-	.write = host_write,
-	.shutdown = host_shutdown,
+	.write = host_tcp_write,
+	.shutdown = host_tcp_shutdown,
 	.abort = host_abort,
 	.space = host_space,
 };

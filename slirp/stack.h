@@ -5,7 +5,7 @@
  * What it is not: a user of sockets, clocks, files, logs or threads.  It can be run from a text file (tests/scripts).
  * Times: int64_t microseconds on any monotonic clock; the caller passes one value per turn.
  * Memory: connections belong to the host (tcp_syn hands them out, tcp_gone gives them back); the stack owns its tables.
- * Re-entrance: no stack_host or upstream callback may call into the stack.
+ * Re-entrance: no stack_host or upstream callback may call into the stack, but one: tcp_syn may end other connections.
  * Below: slirp/base, slirp/wire, upstream.h.  Above: gateway/gateway.c, tests.
  */
 #ifndef SLIRP_STACK_H
@@ -166,6 +166,8 @@ void stack_link_up(struct stack *st, int64_t now);
 void stack_pressure(struct stack *st, bool on, int64_t now);
 /* The n-th neighbour learned (any_guest); false: there are no more. */
 bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac);
+/* The identification of the next IPv4 packet; set: the one from now on, 0: it stays. */
+uint16_t stack_ip_id(struct stack *st, uint16_t set);
 /* A router advertisement to everybody leaves with the next flush (IPv6 only). */
 void stack_advertise(struct stack *st);
 /* The link has room again. */

@@ -138,3 +138,8 @@ void tcp_open_refuse(struct tcp_conn *c, enum reason why, int64_t now)
 	open_tell(c->st, &c->tuple, c->irs, why, now);
 	tcp_conn_gone(c, why);
 }
+
+void tcp_open_forget(struct tcp_conn *c, enum reason why)
+{
+	tcp_conn_gone(c, why);
+}

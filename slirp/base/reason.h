@@ -75,7 +75,7 @@
 	X(NEVER_DIALED, "destination that is never dialed (loopback, unspecified, class E, link-local)") \
 	X(NO_DNS, "the host has no name server to relay to")                                           \
 	X(FLOW_CAP, "total number of TCP flows reached")                                               \
-	X(HALF_OPEN_CAP, "total number of connections being dialed reached")                           \
+	X(HALF_OPEN_CAP, "too many connections being made, to there or at all: the oldest gave way")                           \
 	X(NO_DESCRIPTOR, "out of descriptors")                                                         \
 	X(NO_MEMORY, "out of memory")                                                                  \
 	X(HANDSHAKE_TIMEOUT, "guest did not finish the handshake")                                     \
@@ -85,6 +85,11 @@
 	X(GUEST_UNREACHABLE, "guest says by ICMP that the connection cannot be made")                  \
 	X(CONNECT_TIMEOUT, "guest did not answer the SYN")                                             \
 	X(CONNECT_CROSSED, "guest began the same connection at the same time")                         \
+	X(NO_PORT, "every port of the gateway's toward the guest is in use")                         \
+	X(EVICTED, "idle, and its place was needed")                                                  \
+	X(EXPORTED, "carried over to another process")                                                 \
+	X(EXPORT_STATE, "connection that cannot be carried over now: it is being opened, or in the middle of a turn") \
+	X(IMPORT_INVALID, "state that no connection can have")                                         \
 	X(TUPLE_BUSY, "connection with the same ends exists, or has just ended")                       \
 	X(SHUTDOWN, "gateway is shutting down")                                                        \
 	/* DNS relay */                                                                                \
