@@ -18,6 +18,7 @@ static const struct {
 } commands[] = {
 	{ "run", "a command in a network namespace of its own, no root needed", cli_run },
 	{ "attach", "a network namespace that exists already", cli_attach },
+	{ "ctl", "asks a running gateway, or changes it", cli_ctl },
 	{ "doctor", "what this machine lacks, and the remedy", cli_doctor },
 };
 

@@ -1,0 +1,184 @@
+"""Published ports: clients of the host's side reach services of the guest, and learn the truth. Contract C25, C29, C30, C32, C33, C35, F34, A12, A13."""
+
+import re
+
+import pytest
+
+from wire import *
+
+# A service of the guest's on port 80, v4 and v6: says who came and from where, then does as the line it gets says.
+SERVICE = """
+import threading
+def serve(conn):
+    with conn:
+        word, *rest = recv_line(conn).split()
+        if word == "who":
+            conn.sendall((" ".join(map(str, conn.getpeername()[:2])) + "\\n").encode())
+        elif word == "sink":
+            count, total = recv_stream(conn)
+            conn.sendall(f"{count} {total}\\n".encode())
+        elif word == "source":
+            send_stream(conn, rest[0], int(rest[1]))
+        elif word == "reset":
+            conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif word == "hold":
+            conn.recv(1)
+def listen(port=80):
+    sock = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
+    def loop():
+        while True:
+            conn, _ = sock.accept()
+            threading.Thread(target=serve, args=(conn,), daemon=True).start()
+    threading.Thread(target=loop, daemon=True).start()
+    return sock
+sock = listen()
+say("ready")
+sys.stdin.readline()
+"""
+
+
+def free_port(addr="127.0.0.1"):
+    with socket.create_server((addr, 0), family=socket.AF_INET6 if ":" in addr else socket.AF_INET) as s:
+        return s.getsockname()[1]
+
+
+@pytest.fixture
+def published(start):
+    """published(SPEC...) -> a guest with SERVICE, its ports taken."""
+    def make(*specs, opts=(), program=SERVICE):
+        g = start(program, opts=[*(x for s in specs for x in ("-t", s)), *opts])
+        assert g.hear() == "ready"
+        return g
+    return make
+
+
+def ask(addr, port, line, source=None):
+    conn = socket.create_connection((addr, port), timeout=LIMIT, source_address=source)
+    conn.sendall(line.encode() + b"\n")
+    return conn
+
+
+def who(addr, port, source=None):
+    with ask(addr, port, "who", source) as conn:
+        return conn.getsockname()[:2], tuple(recv_line(conn).split())
+
+
+def test_c29_c33_every_family_reaches_the_guest(published):
+    port = free_port()
+    g = published(f"{port}:80")
+    for addr in ("127.0.0.1", "::1", HOST4, HOST6):
+        mine, seen = who(addr, port)
+        assert seen[0].replace("::ffff:", "")
+    g.say()
+    g.end()
+    assert g.stats["flows_opened"] == 4 and g.stats["flows_now"] == 0
+
+
+def test_c25_the_guest_sees_the_gateway_for_a_local_client(published):
+    port = free_port()
+    g = published(f"127.0.0.1/{port}:80")
+    _, seen = who("127.0.0.1", port)
+    assert seen[0] == "::ffff:10.0.2.2" and 49152 <= int(seen[1]) <= 65535
+    g.say()
+    g.end()
+
+
+def test_the_guest_sees_the_client_itself(published):
+    """Transparent is the default where the client's address can be answered."""
+    port = free_port()
+    g = published(f"{port}:80")
+    for addr in (HOST4, HOST6):
+        mine, seen = who(addr, port, source=(addr, 0))
+        assert (seen[0].replace("::ffff:", ""), int(seen[1])) == mine
+    g.say()
+    g.end()
+
+
+@pytest.mark.parametrize("only", ["-4", "-6"])
+def test_c33_the_other_family_if_the_guest_has_one_only(published, only):
+    port = free_port()
+    g = published(f"{port}:80", opts=[only])
+    assert who("127.0.0.1", port) and who("::1", port)
+    g.say()
+    g.end()
+
+
+def test_c30_a_closed_port_of_the_guest_is_a_reset(published):
+    port = free_port()
+    g = published(f"127.0.0.1/{port}:81")
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as conn:
+        with pytest.raises(ConnectionResetError):
+            conn.recv(1)
+    g.say()
+    g.end()
+    assert g.stats["flows_now"] == 0
+
+
+def test_c35_half_close_and_bytes_both_ways(published):
+    port = free_port()
+    g = published(f"127.0.0.1/{port}:80")
+    with ask("127.0.0.1", port, "sink") as conn:
+        send_stream(conn, "up", 3_000_000)
+        conn.shutdown(socket.SHUT_WR)
+        assert recv_line(conn).split() == [str(3_000_000), digest("up", 3_000_000)]
+    with ask("127.0.0.1", port, "source down 3000000") as conn:
+        assert recv_stream(conn) == (3_000_000, digest("down", 3_000_000))
+    g.say()
+    g.end()
+
+
+def test_a_reset_of_the_guest_is_one_for_the_client(published):
+    port = free_port()
+    g = published(f"127.0.0.1/{port}:80")
+    with ask("127.0.0.1", port, "reset") as conn:
+        with pytest.raises(ConnectionResetError):
+            conn.recv(1)
+    g.say()
+    g.end()
+
+
+def test_any_port_is_told(published):
+    g = published("127.0.0.1/0:80", opts=["--log-level", "info"])
+    g.say()
+    g.end()
+    assert re.search(r"published: TCP \[127\.0\.0\.1\]:[1-9][0-9]* => 80", g.err)
+
+
+def test_many_clients_at_once(published):
+    port = free_port()
+    g = published(f"127.0.0.1/{port}:80")
+    conns = [ask("127.0.0.1", port, "who") for _ in range(300)]
+    seen = {tuple(recv_line(c).split()) for c in conns}
+    assert len(seen) == 300
+    for c in conns:
+        c.close()
+    g.say()
+    g.end()
+    assert g.stats["flows_opened"] == 300
+
+
+def test_unix_socket(published, tmp_path):
+    path = tmp_path / "s"
+    g = published(f"unix:{path}:80")
+    with socket.socket(socket.AF_UNIX) as conn:
+        conn.connect(str(path))
+        conn.sendall(b"who\n")
+        assert recv_line(conn).split()[0] == "::ffff:10.0.2.2"
+    g.say()
+    g.end()
+    assert not path.exists()
+
+
+def test_a12_a_taken_port_is_named_with_its_holder(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        g = start("", opts=["-t", f"127.0.0.1/{port}:80"])
+        g.end(status=125)
+    assert f"TCP port 127.0.0.1:{port}" in g.err and "Address already in use" in g.err and f"(process {os.getpid()})" in g.err
+
+
+@pytest.mark.parametrize("spec, column", [("80a", 3), ("5-3", 1), ("80:", 4), ("80:192.0.2.1", 4)])
+def test_a_bad_spec_names_the_column(start, spec, column):
+    g = start("", opts=["-t", spec])
+    g.end(status=2)
+    assert g.err.count("\n") == 1 and f"--tcp-ports: Invalid port specifier '{spec}'" in g.err and g.err.strip().endswith(f"column {column}")
