@@ -28,6 +28,7 @@
 enum {
 	GATEWAY_DNS_PORT = 53,
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
+	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
 	GATEWAY_NTH_GW = 2,
 	GATEWAY_NTH_DNS = 3,
 	GATEWAY_NTH_GUEST4 = 15,
@@ -80,6 +81,7 @@ void gateway_config_init(struct gateway_config *cfg)
 		.v4 = true,
 		.v6 = true,
 		.mtu = 65520,
+		.slaac = true,
 		.tune = gateway_tunable_defaults,
 		.gw_mac = { { 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02 } },
 		.guest_mac = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 } },
@@ -132,7 +134,7 @@ static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const s
 	struct gateway *gw = gw_of(h);
 	const struct addr *dns = addr_is_v4(&t->far.addr) ? &gw->cfg.dns4 : &gw->cfg.dns6;
 
-	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns))
+	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns) || gw->cfg.dns_off || gw->cfg.restricted)
 		return flow_dgram_send(gw->udp, t, m, data, n, len, now);
 	return m->gso_size ? R_DNS_MALFORMED : dns_relay_query(gw->dns, t, data, n, len, now);
 }
@@ -238,6 +240,11 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	sc.v4 = cfg->v4;
 	sc.v6 = cfg->v6;
 	sc.gw_mac = cfg->gw_mac;
+	sc.gw_mac6 = cfg->gw_mac6;
+	sc.ll6 = cfg->ll6;
+	sc.any_guest = cfg->any_guest;
+	sc.dhcp_off = cfg->dhcp_off;
+	sc.isolated = cfg->restricted;
 	sc.guest_mac = cfg->guest_mac;
 	sc.gw4 = cfg->gw4;
 	sc.dns4 = cfg->dns4;
@@ -247,6 +254,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	sc.guest6 = cfg->guest6;
 	sc.net4 = cfg->net4;
 	sc.net6 = cfg->net6;
+	sc.slaac = cfg->slaac && cfg->net6.len == GATEWAY_SLAAC_LEN;
 	memcpy(sc.hostname, cfg->hostname, sizeof(sc.hostname));
 	memcpy(sc.domain, cfg->domain, sizeof(sc.domain));
 	memcpy(sc.search, cfg->search, sizeof(sc.search));
@@ -412,6 +420,22 @@ void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), vo
 	gw->on_gone_arg = arg;
 }
 
+void gateway_count(struct gateway *gw, enum reason why)
+{
+	reason_count(&gw->drops, why);
+}
+
+bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac)
+{
+	return stack_neighbour(gw->stack, n, addr, mac);
+}
+
+void gateway_advertise(struct gateway *gw)
+{
+	stack_advertise(gw->stack);
+	loop_kick(gw->loop);
+}
+
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
 {
 	struct stack_stats ss;
@@ -434,8 +458,11 @@ void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
 		.udp_sessions_opened = us.opened,
 		.udp_sessions_now = us.now,
 		.udp_sockets_now = us.sockets,
+		.udp_evicted = us.evicted,
 		.udp_to_host = us.to_host,
 		.udp_to_guest = us.to_guest,
+		.echo_sockets_now = es.now,
+		.echo_evicted = es.evicted,
 		.echo_to_host = es.to_host,
 		.echo_to_guest = es.to_guest,
 		.turns = loop_turns(gw->loop),

@@ -38,12 +38,19 @@ struct gateway_config {
 	struct addr gw4, dns4, guest4; /* net4 + 2, + 3, + 15 */
 	struct addr gw6, dns6, guest6; /* net6 + ::2, ::3, ::15 */
 	struct mac gw_mac, guest_mac;
+	struct mac gw_mac6; /* of IPv6; zero: gw_mac */
+	struct addr ll6;    /* the gateway's link-local address; unspecified: made of the MAC */
+	bool any_guest;	    /* guests are learned, not configured: guest_mac and guest6 mean nothing, guest4 is the first DHCP lease */
 	uint16_t mtu; /* of the guest's interface: IP bytes per frame */
 	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* told by DHCP; "": nothing is */
 	char search[STACK_SEARCH_LEN]; /* domains with blanks between, told by DHCP and router advertisements */
 
 	bool host_loopback;		     /* the gateway address leads to the host's loopback, and the host's own addresses are open */
 	bool own_addresses;		     /* they are open anyway */
+	bool loopback_unroutable;	     /* where host_loopback is missed, the guest hears "network unreachable", not a refusal */
+	bool restricted;		     /* nothing leads to the host or beyond; DHCP names neither router nor name server */
+	bool dns_off;			     /* the name server's address answers pings and nothing else */
+	bool dhcp_off;
 	struct hostinfo *(*hostinfo)(GError **err); /* who knows them: hostinfo.h; needed unless they are open */
 	struct addr outbound4, outbound6;    /* source of outgoing connections; addr_any: the kernel chooses */
 	char outbound_if[IF_NAMESIZE];	     /* SO_BINDTODEVICE; "": none */
@@ -51,6 +58,7 @@ struct gateway_config {
 	unsigned n_dns;
 	struct mem *mem;		     /* lets allocations that outsiders cause fail (tests); NULL: none are made to */
 	const struct journal *journal;	     /* of the caller, who keeps it; NULL: silence */
+	bool slaac; /* the guest may choose addresses of net6 (a /64) for itself, and is invited to */
 	struct gateway_tunables tune;
 	bool udp_filter_open;		     /* UDP from anybody reaches a port the guest has used; else only from those it has sent to */
 };
@@ -61,8 +69,9 @@ struct gateway_stats {
 	uint64_t link_tx_frames, link_tx_bytes; /* to the guest */
 	uint64_t flows_opened, flows_now, half_open_now;
 	uint64_t to_host_bytes, to_guest_bytes; /* TCP payload */
-	uint64_t udp_sessions_opened, udp_sessions_now, udp_sockets_now;
+	uint64_t udp_sessions_opened, udp_sessions_now, udp_sockets_now, udp_evicted; /* evicted: sessions, at the caps */
 	uint64_t udp_to_host, udp_to_guest; /* datagrams, without DNS to the relay */
+	uint64_t echo_sockets_now, echo_evicted; /* ids that ping */
 	uint64_t echo_to_host, echo_to_guest; /* pings and their replies, without those the gateway answers itself */
 	uint64_t dns_queries, dns_answers;
 	uint64_t turns; /* wake-ups of the loop */
@@ -85,6 +94,13 @@ struct gateway *gateway_new(const struct gateway_config *cfg, struct link *link,
 struct gateway *gateway_new_on(const struct gateway_config *cfg, struct link *link, struct loop *loop, GError **err);
 /* Resets every flow (the guest and the far sides get RST), then frees.  NULL is a no-op. */
 void gateway_free(struct gateway *gw);
+
+/* Something outside was dropped for this reason. */
+void gateway_count(struct gateway *gw, enum reason why);
+/* The n-th neighbour learned; false: there are no more. */
+bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac);
+/* Tells all guests about the IPv6 router, in the next turn. */
+void gateway_advertise(struct gateway *gw);
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret);
 

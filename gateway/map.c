@@ -17,13 +17,15 @@ static enum reason map_service(const struct gateway_config *cfg, const struct dn
 			       struct endpoint *ret)
 {
 	ret->port = dst->port;
+	if (is_dns && cfg->dns_off)
+		return R_DNS_OFF;
 	if (is_dns) {
 		if (dst->port != MAP_DNS_PORT)
 			return R_DIAL_REFUSED;
 		return dns && dns_relay_server(dns, &ret->addr) ? R_ACCEPTED : R_NO_DNS;
 	}
 	if (!cfg->host_loopback)
-		return R_HOST_LOOPBACK;
+		return cfg->loopback_unroutable ? R_NET_UNREACHABLE : R_HOST_LOOPBACK;
 	ret->addr = map_loopback(addr_is_v4(&dst->addr));
 	return R_ACCEPTED;
 }
@@ -37,6 +39,8 @@ enum reason map_to_host(const struct gateway_config *cfg, const struct hostinfo 
 
 	if (r)
 		return r;
+	if (cfg->restricted)
+		return R_DENIED;
 	if (is_dns || addr_eq(&dst->addr, v4 ? &cfg->gw4 : &cfg->gw6))
 		return map_service(cfg, dns, dst, is_dns, ret);
 	if (prefix_contains(v4 ? &cfg->net4 : &cfg->net6, &dst->addr))

@@ -1,7 +1,7 @@
 /* dhcp4.c - the DHCPv4 server.  See dhcp4.h.
  *
  * Order of options: type, server, times, then what was asked for (55), the mask before the router (RFC 2132 3.3); what does not fit into
- * the client's size (57) is left out.
+ * the client's size (57) goes into the fields file and sname (52), or is left out.
  */
 #include "slirp/dhcp4.h"
 
@@ -30,6 +30,7 @@ struct dhcp4 {
 	struct stack *st;
 	struct dhcp_msg q;
 	struct dhcp_writer w;
+	struct addr address; /* of this client */
 	uint8_t params[DHCP4_PARAMS_MAX];
 	int n_params; /* -1: it has no list: everything */
 };
@@ -108,11 +109,11 @@ static void dhcp4_put_asked(struct dhcp4 *d)
 
 	if (dhcp4_asked(d, DHCP_OPT_MASK))
 		dhcp4_put_mask(d);
-	if (dhcp4_asked(d, DHCP_OPT_ROUTES))
+	if (dhcp4_asked(d, DHCP_OPT_ROUTES) && !cfg->isolated)
 		dhcp4_put_routes(d);
-	if (dhcp4_asked(d, DHCP_OPT_ROUTER))
+	if (dhcp4_asked(d, DHCP_OPT_ROUTER) && !cfg->isolated)
 		dhcp_wire_put_addr(&d->w, DHCP_OPT_ROUTER, &cfg->gw4);
-	if (dhcp4_asked(d, DHCP_OPT_DNS))
+	if (dhcp4_asked(d, DHCP_OPT_DNS) && !cfg->isolated)
 		dhcp_wire_put_addr(&d->w, DHCP_OPT_DNS, &cfg->dns4);
 	if (dhcp4_asked(d, DHCP_OPT_MTU))
 		dhcp4_put_mtu(d);
@@ -139,7 +140,7 @@ static void dhcp4_put_client_id(struct dhcp4 *d)
 
 static bool dhcp4_is_guest(const struct dhcp4 *d, const struct addr *a)
 {
-	return addr_eq(a, &d->st->cfg.guest4);
+	return addr_eq(a, &d->address);
 }
 
 static uint32_t dhcp4_room(const struct dhcp4 *d)
@@ -147,6 +148,8 @@ static uint32_t dhcp4_room(const struct dhcp4 *d)
 	uint32_t headers = IP4_HDR_LEN + UDP_HDR_LEN, room = DHCP_DEFAULT_MAX, mtu = d->st->cfg.link.mtu - headers;
 	uint16_t max;
 
+	if (mtu < DHCP_MIN_LEN) /* it leaves in fragments */
+		mtu = DHCP_MIN_LEN;
 	if (d->q.type == DHCP_BOOTP)
 		return DHCP_MIN_LEN; /* RFC 1542 2.1: a BOOTP client need not take more */
 	if (dhcp_wire_get16(&d->q, DHCP_OPT_MAX_SIZE, &max) && max > DHCP_DEFAULT_MAX + headers)
@@ -161,11 +164,13 @@ static struct addr dhcp4_to(const struct dhcp4 *d, enum dhcp_type type)
 {
 	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
 
+	if (d->st->cfg.any_guest)
+		return addr_from_v4(broadcast); /* whoever listens: there may be bridges and odd clients behind this link */
 	if (type != DHCP_NAK && dhcp4_is_guest(d, &d->q.ciaddr))
 		return d->q.ciaddr;
 	if (type == DHCP_NAK || d->q.type == DHCP_INFORM || d->q.flags & DHCP_FLAG_BROADCAST)
 		return addr_from_v4(broadcast);
-	return d->st->cfg.guest4;
+	return d->address;
 }
 
 /* type: of the answer, DHCP_BOOTP for a plain BOOTP reply. */
@@ -182,8 +187,9 @@ static enum reason dhcp4_answer(struct dhcp4 *d, enum dhcp_type type, bool rapid
 	if (type == DHCP_ACK || type == DHCP_BOOTP)
 		a.ciaddr = d->q.ciaddr;
 	if (address)
-		a.yiaddr = cfg->guest4;
+		a.yiaddr = d->address;
 	dhcp_wire_begin(&d->w, buf, dhcp4_room(d), &a);
+	d->w.overload = type != DHCP_BOOTP; /* a BOOTP client may look for a file there */
 	if (type != DHCP_BOOTP) {
 		dhcp_wire_put(&d->w, DHCP_OPT_TYPE, &b, 1);
 		dhcp_wire_put_addr(&d->w, DHCP_OPT_SERVER, &cfg->gw4);
@@ -240,6 +246,20 @@ static enum reason dhcp4_judge(struct dhcp4 *d)
 	}
 }
 
+/* The configured guest's, or a lease. */
+static void dhcp4_find_address(struct dhcp4 *d)
+{
+	struct addr asked = d->q.ciaddr;
+	struct mac mac;
+
+	d->address = d->st->cfg.guest4;
+	if (!d->st->cfg.any_guest)
+		return;
+	memcpy(mac.b, d->q.chaddr, sizeof(mac.b));
+	dhcp_wire_get_addr(&d->q, DHCP_OPT_REQUESTED, &asked);
+	d->address = guests_lease(d->st, &mac, &asked);
+}
+
 enum reason dhcp4_in(struct stack *st, const uint8_t *p, uint32_t len)
 {
 	struct dhcp4 d = { .st = st };
@@ -252,10 +272,11 @@ enum reason dhcp4_in(struct stack *st, const uint8_t *p, uint32_t len)
 		return R_DHCP_TYPE;
 	if (!addr_is_unspecified(&d.q.giaddr))
 		return R_DHCP_RELAYED;
-	if (d.q.htype != DHCP4_ETHERNET || d.q.hlen != DHCP4_MAC_LEN || memcmp(d.q.chaddr, st->cfg.guest_mac.b, DHCP4_MAC_LEN))
+	if (d.q.htype != DHCP4_ETHERNET || d.q.hlen != DHCP4_MAC_LEN || (!st->cfg.any_guest && memcmp(d.q.chaddr, st->cfg.guest_mac.b, DHCP4_MAC_LEN)))
 		return R_SPOOFED_MAC;
 	if (dhcp_wire_get_addr(&d.q, DHCP_OPT_SERVER, &server) && !addr_eq(&server, &st->cfg.gw4))
 		return R_DHCP_OTHER_SERVER;
+	dhcp4_find_address(&d);
 	d.n_params = dhcp_wire_get(&d.q, DHCP_OPT_PARAMS, d.params, sizeof(d.params));
 	if (d.n_params > (int)sizeof(d.params))
 		d.n_params = sizeof(d.params);

@@ -29,11 +29,9 @@ static bool in_is_boot(const struct ip *ip)
  * DHCPv6 and to our own link-local address.  What in_udp() takes of them is a service's. */
 static enum reason in_check_source(const struct stack *st, const struct ip *ip)
 {
-	const struct stack_config *cfg = &st->cfg;
-
 	struct addr ours;
 
-	if (ip->v6 ? stack_is_guest6(st, &ip->src) : addr_eq(&ip->src, &cfg->guest4))
+	if (ip->v6 ? stack_is_guest6(st, &ip->src) : stack_is_guest4(st, &ip->src))
 		return R_ACCEPTED;
 	if (in_is_boot(ip))
 		return R_ACCEPTED;
@@ -185,6 +183,8 @@ enum reason ip_in(struct stack *st, const struct frame *f, const struct eth *eth
 	r = in_check_source(st, &ip);
 	if (r)
 		return r;
+	if (!addr_is_unspecified(&ip.src))
+		guests_seen(st, &ip.src, &eth->src);
 	if (ip.is_fragment)
 		return in_fragment(st, f, eth, &ip, now);
 	in_payload(f, &ip, &l4);

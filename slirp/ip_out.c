@@ -30,9 +30,9 @@ void ip_out_put(struct stack *st, struct tx_slot *slot, const struct frame_meta 
 	st->host->tx_put(st->host, slot, meta, used);
 }
 
-static void out_put_head(const struct stack *st, uint8_t *p, const struct ip *ip)
+static void out_put_head(struct stack *st, uint8_t *p, const struct ip *ip)
 {
-	struct eth eth = { .dst = st->cfg.guest_mac, .src = st->cfg.gw_mac, .type = ip->v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4 };
+	struct eth eth = { .dst = guests_mac(st, &ip->dst), .src = ip->v6 ? st->cfg.gw_mac6 : st->cfg.gw_mac, .type = ip->v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4 };
 
 	eth_wire_put(p, &eth);
 	ip_wire_put(p + ETH_HDR_LEN, ip);

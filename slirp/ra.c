@@ -28,7 +28,7 @@ static uint32_t ra_fill(const struct tx_slot *slot, const uint8_t *p, uint32_t l
 static enum reason ra_send(struct stack *st, const struct addr *to, int64_t now)
 {
 	const struct stack_config *cfg = &st->cfg;
-	struct ra ra = { .managed = true, .other = true, .hop_limit = IP_HOP_LIMIT, .lifetime = RA_LIFETIME, .mac = cfg->gw_mac,
+	struct ra ra = { .managed = !cfg->any_guest, .other = true, .hop_limit = IP_HOP_LIMIT, .lifetime = RA_LIFETIME, .mac = cfg->gw_mac6,
 			 .mtu = cfg->link.mtu, .prefix = cfg->net6, .on_link = true, .autonomous = cfg->slaac, .dns = cfg->dns6,
 			 .search = cfg->search };
 	struct ip ip = { .v6 = true, .src = stack_linklocal(st), .dst = *to, .proto = IP_PROTO_ICMPV6, .hop_limit = RA_HOP_LIMIT };

@@ -5,7 +5,8 @@
  * is refreshed whenever a guest that once asked sends a frame later than the tunable ra_refresh, so it ends only with the guest asleep,
  * and its next frame of any kind brings it back.
  * The prefix is on-link (L); it is for the guest to choose addresses in (A) only where the configuration accepts such addresses
- * (stack_config.slaac), because a packet from any other source than the configured address is refused as spoofed.  M and O: dhcp6.h.
+ * (stack_config.slaac; the gateway's does, where the prefix is a /64), because a packet from any other source than the guest's own addresses is
+ * refused as spoofed.  M and O: dhcp6.h.
  * Below: ra_wire, ip_out.h.  Above: stack.c, ip_in.c.
  */
 #ifndef SLIRP_RA_H

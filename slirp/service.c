@@ -27,7 +27,7 @@ bool service_wants(const struct stack *st, const struct tuple *t)
 	struct addr ll;
 
 	if (addr_is_v4(to))
-		return t->far.port == DHCP_SERVER_PORT && (addr_is_broadcast4(to) || addr_eq(to, &st->cfg.gw4));
+		return t->far.port == DHCP_SERVER_PORT && !st->cfg.dhcp_off && (addr_is_broadcast4(to) || addr_eq(to, &st->cfg.gw4));
 	ll = stack_linklocal(st);
 	return t->far.port == DHCP6_SERVER_PORT && (service_is_dhcp6_group(to) || addr_eq(to, &ll) || addr_eq(to, &st->cfg.gw6));
 }

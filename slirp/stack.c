@@ -24,6 +24,21 @@ void stack_config_init(struct stack_config *cfg)
 #undef STACK_TUNABLE_DEFAULT
 }
 
+/* What follows from the rest unless it was given. */
+static void stack_fill_defaults(struct stack_config *c)
+{
+	static const struct mac none;
+
+	if (mac_eq(&c->gw_mac6, &none))
+		c->gw_mac6 = c->gw_mac;
+	if (addr_is_unspecified(&c->ll6)) {
+		const uint8_t *m = c->gw_mac6.b;
+		const uint8_t b[16] = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5] };
+
+		c->ll6 = addr_from_v6(b);
+	}
+}
+
 struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host, struct reason_tally *drops)
 {
 	struct stack *st = g_try_new0(struct stack, 1);
@@ -31,6 +46,7 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	if (!st)
 		return NULL;
 	st->cfg = *cfg;
+	stack_fill_defaults(&st->cfg);
 	st->host = host;
 	st->drops = drops;
 	st->icmp_credit = cfg->tune.icmp_burst * STACK_S;
@@ -59,12 +75,20 @@ void stack_free(struct stack *st)
 	g_free(st);
 }
 
-/* Is this frame from the guest we know, to somebody we play? */
+/* The MACs that we answer ARP and NDP with: 52:55 and the IPv4 address, 52:56 and the end of the IPv6 address, when guests are learned. */
+static bool stack_is_our_mac(const struct stack *st, const struct mac *m)
+{
+	if (mac_eq(m, &st->cfg.gw_mac) || mac_eq(m, &st->cfg.gw_mac6))
+		return true;
+	return st->cfg.any_guest && m->b[0] == st->cfg.gw_mac.b[0] && (m->b[1] == st->cfg.gw_mac.b[1] || m->b[1] == st->cfg.gw_mac6.b[1]);
+}
+
+/* Is this frame from a guest we know, to somebody we play? */
 static enum reason stack_check_macs(const struct stack *st, const struct eth *eth)
 {
-	if (!mac_eq(&eth->src, &st->cfg.guest_mac))
+	if (st->cfg.any_guest ? mac_is_group(&eth->src) || stack_is_our_mac(st, &eth->src) : !mac_eq(&eth->src, &st->cfg.guest_mac))
 		return R_SPOOFED_MAC;
-	if (!mac_eq(&eth->dst, &st->cfg.gw_mac) && !mac_is_group(&eth->dst))
+	if (!stack_is_our_mac(st, &eth->dst) && !mac_is_group(&eth->dst))
 		return R_NOT_FOR_US;
 	return R_ACCEPTED;
 }
@@ -80,7 +104,7 @@ static enum reason stack_dispatch(struct stack *st, const struct frame *f, int64
 		return r;
 	switch (eth.type) {
 	case ETH_TYPE_ARP:
-		return neigh_arp_in(st, f->head + ETH_HDR_LEN, f->head_len - ETH_HDR_LEN);
+		return neigh_arp_in(st, &eth, f->head + ETH_HDR_LEN, f->head_len - ETH_HDR_LEN);
 	case ETH_TYPE_IPV4:
 		return st->cfg.v4 ? ip_in(st, f, &eth, now) : R_FAMILY_OFF;
 	case ETH_TYPE_IPV6:
@@ -104,14 +128,30 @@ enum reason stack_input(struct stack *st, const struct frame *f, int64_t now)
 	return r;
 }
 
+bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac)
+{
+	return guests_nth(st, n, addr, mac);
+}
+
+void stack_advertise(struct stack *st)
+{
+	st->ra_wanted = st->cfg.v6;
+}
+
 void stack_flush(struct stack *st, int64_t now)
 {
 	struct list batch, *n;
 
+	if (st->ra_wanted)
+		ra_refresh(st, now);
+	st->ra_wanted = false;
 	list_init(&batch);
 	list_splice_tail(&batch, &st->touched);
 	while ((n = list_pop_head(&batch)))
 		tcp_out_flush(container_of(n, struct tcp_conn, touched), now);
+	if (st->guests.wants)
+		neigh_ask(st, &st->guests.wanted);
+	st->guests.wants = false;
 	st->rx.used = 0;
 	ip_frag_flushed(&st->frag);
 }

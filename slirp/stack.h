@@ -97,6 +97,9 @@ struct stack_host {
 	enum reason (*dgram)(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
 			     uint32_t len, int64_t now);
 
+	/* NULL, or: does somebody answer for this address of the subnet, besides gateway and name server? */
+	bool (*stands_for)(struct stack_host *h, const struct addr *a);
+
 	/* A valid echo request to somebody else than the gateway, hop limit above 1; data as for dgram.  R_ACCEPTED: carried, perhaps
 	 * answered later by stack_echo() or stack_echo_error(); else the reason to count, and what the guest is told by ICMP. */
 	enum reason (*echo)(struct stack_host *h, const struct echo *e, const struct iovec *data, int n, uint32_t len, int64_t now);
@@ -114,10 +117,15 @@ struct stack_link {
 struct stack_config {
 	bool v4, v6;
 	struct mac gw_mac, guest_mac;
+	struct mac gw_mac6; /* of IPv6; zero: gw_mac */
 	struct addr gw4, dns4, guest4;
 	struct addr gw6, dns6, guest6;
+	struct addr ll6;    /* our link-local address; unspecified: made of gw_mac6, RFC 4291 appendix A */
 	struct prefix net4, net6;
+	bool any_guest; /* guests are not configured but learned (guests.h): guest_mac and guest6 mean nothing, guest4 is the first DHCP lease */
 	bool slaac; /* any address of net6 that is not ours is the guest's; router advertisements then invite it to choose one */
+	bool dhcp_off;	/* DHCPv4 is silent */
+	bool isolated;	/* DHCPv4 names neither router nor name server */
 	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* what DHCP tells the guest; "": nothing */
 	char search[STACK_SEARCH_LEN];	/* domains with blanks between them */
 	struct stack_link link;
@@ -150,6 +158,10 @@ void stack_expire(struct stack *st, int64_t now);
 int64_t stack_deadline(const struct stack *st);
 /* True while stack_flush() has left work over (budgets): call it again in the next turn without waiting. */
 bool stack_pending(const struct stack *st);
+/* The n-th neighbour learned (any_guest); false: there are no more. */
+bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac);
+/* A router advertisement to everybody leaves with the next flush (IPv6 only). */
+void stack_advertise(struct stack *st);
 /* The link has room again. */
 void stack_link_ready(struct stack *st);
 

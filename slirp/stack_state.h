@@ -9,6 +9,7 @@
 #include "slirp/base/htab.h"
 #include "slirp/base/list.h"
 #include "slirp/base/timerq.h"
+#include "slirp/guests.h"
 #include "slirp/ip_frag.h"
 #include "slirp/stack.h"
 #include "slirp/tcp_rx.h"
@@ -29,7 +30,9 @@ struct stack {
 	struct list stalled; /* connections that met a full link before they could send, in order */
 	struct list stalled_sent; /* those that met it after they had sent something */
 	struct tcp_rx_pool rx;
+	struct guests guests;
 	bool ra_heard;	 /* the guest has asked for router advertisements */
+	bool ra_wanted;	 /* somebody wants one to be sent */
 	int64_t ra_at; /* when the last one left */
 	struct ip_frag frag;
 	uint16_t ip_id;	     /* of the next IPv4 packet */
@@ -42,13 +45,23 @@ static inline uint32_t stack_hash(const struct stack *st, const struct tuple *t)
 	return (uint32_t)siphash(&st->cfg.key, t, sizeof(*t));
 }
 
-/* Our link-local address: fe80::/64 with the gateway's MAC as RFC 4291 appendix A says. */
+/* fe80::... */
 static inline struct addr stack_linklocal(const struct stack *st)
 {
-	const uint8_t *m = st->cfg.gw_mac.b;
-	const uint8_t b[16] = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5] };
+	return st->cfg.ll6;
+}
 
-	return addr_from_v6(b);
+static inline bool stack_is_ours(const struct stack *st, const struct addr *a);
+
+/* An IPv4 address that a guest may call its own. */
+static inline bool stack_is_guest4(const struct stack *st, const struct addr *a)
+{
+	const struct stack_config *c = &st->cfg;
+
+	if (!c->any_guest)
+		return addr_eq(a, &c->guest4);
+	return addr_is_v4(a) && prefix_contains(&c->net4, a) && !addr_eq(a, &c->net4.addr) && !stack_is_ours(st, a) &&
+	       !(st->host->stands_for && st->host->stands_for(st->host, a));
 }
 
 /* An IPv6 address that the guest may call its own, besides link-local ones. */
@@ -58,7 +71,7 @@ static inline bool stack_is_guest6(const struct stack *st, const struct addr *a)
 
 	if (addr_eq(a, &c->guest6))
 		return true;
-	return c->slaac && prefix_contains(&c->net6, a) && !addr_eq(a, &c->gw6) && !addr_eq(a, &c->dns6) &&
+	return (c->slaac || c->any_guest) && prefix_contains(&c->net6, a) && !addr_eq(a, &c->gw6) && !addr_eq(a, &c->dns6) &&
 	       !addr_eq(a, &c->net6.addr); /* the subnet-router anycast address, RFC 4291 2.6.1 */
 }
 

@@ -25,6 +25,8 @@ enum tcp_answer tcp_open_answer(enum reason why)
 		return TCP_ANSWER_HOST;
 	case R_HOST_PROHIBITED:
 		return TCP_ANSWER_ADMIN;
+	case R_DNS_OFF:
+		return TCP_ANSWER_NONE;
 	default:
 		return TCP_ANSWER_RST;
 	}
@@ -33,6 +35,8 @@ enum tcp_answer tcp_open_answer(enum reason why)
 static void open_tell(struct stack *st, const struct tuple *t, uint32_t syn_seq, enum reason why, int64_t now)
 {
 	switch (tcp_open_answer(why)) {
+	case TCP_ANSWER_NONE:
+		break;
 	case TCP_ANSWER_RST:
 		tcp_bare_segment(st, t, 0, syn_seq + 1, TCP_RST | TCP_ACK);
 		break;

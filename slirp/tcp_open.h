@@ -17,6 +17,7 @@ enum tcp_answer {
 	TCP_ANSWER_NET,	  /* ICMP network unreachable */
 	TCP_ANSWER_HOST,  /* ICMP host unreachable */
 	TCP_ANSWER_ADMIN, /* ICMP administratively prohibited */
+	TCP_ANSWER_NONE,  /* silence */
 };
 
 enum tcp_answer tcp_open_answer(enum reason why);

@@ -102,11 +102,11 @@ static bool out_ack(struct tcp_conn *c, uint32_t seq, int64_t now)
 	return true;
 }
 
-/* The number of a bare ACK: the highest sent, because one that a time-out has put behind is old to a guest that has it all, and
- * nothing beyond the window, where a probe's byte may stand: the guest would drop either unread (RFC 9293 3.10.7.4). */
+/* The number of a bare ACK: the highest sent, because one that a time-out has put behind is old to a guest that has it all, but
+ * nothing beyond the window, where a probe's byte stands: the guest would drop either unread and answer (RFC 9293 3.10.7.4). */
 static uint32_t out_ack_seq(const struct tcp_conn *c)
 {
-	return seq_max(c->snd_nxt, seq_min(c->snd_max, c->snd_una + c->snd_wnd));
+	return seq_min(c->snd_max, c->snd_una + c->snd_wnd);
 }
 
 /* Does the guest need an acknowledgement or a wider window now, later, or not at all? */
@@ -119,8 +119,10 @@ static void out_judge_ack(struct tcp_conn *c, int64_t now)
 	if (unacked >= 2u * c->rcv_mss || (unacked && !c->st->cfg.tune.delayed_ack)) {
 		c->ack_now = true;
 	} else if (!tcp_guest_done(c) && (c->short_write || left < 2u * c->rcv_mss)) {
-		uint32_t room = out_room(c);
+		uint32_t room = out_room(c), most = 65535u << c->rcv_wscale;
 
+		if (room > most && !c->short_write)
+			room = most; /* more cannot be told; after a short write the ACK itself is the news */
 		c->ack_now = room > left && (room >= 2 * left || room - left >= 2u * c->rcv_mss);
 	}
 	if (c->ack_now)
@@ -357,7 +359,6 @@ static enum out_result out_probe(struct tcp_conn *c, int64_t now)
 	enum out_result r;
 	uint32_t sent;
 
-	c->probe_now = false;
 	if (c->rto_at == TIMERQ_NEVER || c->fin_sent) /* keepalive */
 		return out_ack(c, c->snd_una - 1, now) ? OUT_NOTHING : OUT_FULL;
 	r = out_data(c, c->snd_una, 1, false, now, &sent);
@@ -402,7 +403,10 @@ static enum out_result out_payload(struct tcp_conn *c, int64_t now)
 	enum out_result r;
 
 	if (c->probe_now) {
+		c->probe_now = false;
 		r = out_probe(c, now);
+		if (r == OUT_FULL)
+			c->probe_now = true; /* asked again when the link has room */
 		if (r != OUT_NOTHING)
 			return r;
 	}

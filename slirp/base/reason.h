@@ -56,6 +56,7 @@
 	X(TCP_SYN_IN_WINDOW, "TCP SYN inside a connection: answered with a challenge ACK")             \
 	X(TCP_PORT_ZERO, "TCP or UDP port 0")                                                          \
 	X(SHORT_WRITE, "host socket took only part: the guest sends the rest again")                   \
+	X(INPUT_FULL, "frame from the guest that came while the turn before it was still going on, and no room was left") \
 	X(LINK_FULL, "link had no room for a frame")                                                   \
 	X(TURN_FULL, "more segments in one turn than the turn's table holds")                          \
 	/* connection ends */                                                                          \
@@ -85,6 +86,7 @@
 	X(TUPLE_BUSY, "connection with the same ends exists, or has just ended")                       \
 	X(SHUTDOWN, "gateway is shutting down")                                                        \
 	/* DNS relay */                                                                                \
+	X(DNS_OFF, "the name server's address, while name service is switched off")                    \
 	X(DNS_MALFORMED, "DNS message is too short or not a query")                                    \
 	X(DNS_FULL, "too many DNS queries in flight: the oldest was given up")                         \
 	X(DNS_MISMATCH, "DNS answer that matches no query")                                            \

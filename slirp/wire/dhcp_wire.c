@@ -16,7 +16,14 @@ enum {
 	PAD = 0,
 	OVERLOAD_FILE = 1,
 	OVERLOAD_SNAME = 2,
+	OVERLOAD_LEN = 3, /* option 52 itself */
 };
+
+/* The fields that options may overflow into, in the order of RFC 3396 5; bit: of option 52. */
+static const struct {
+	uint32_t at, len;
+	uint8_t bit;
+} fields[] = { { AT_FILE, FILE_LEN, OVERLOAD_FILE }, { AT_SNAME, SNAME_LEN, OVERLOAD_SNAME } };
 
 static const uint8_t cookie[4] = { 99, 130, 83, 99 };
 
@@ -102,10 +109,9 @@ static enum reason parse_options(const uint8_t *p, uint32_t len, struct dhcp_msg
 	if (!area_good(&m->area[0]))
 		return R_DHCP_MALFORMED;
 	if (dhcp_wire_get(m, DHCP_OPT_OVERLOAD, &v, 1) > 0) {
-		if (v & OVERLOAD_FILE)
-			m->area[1] = (struct dhcp_area){ p + AT_FILE, FILE_LEN };
-		if (v & OVERLOAD_SNAME)
-			m->area[2] = (struct dhcp_area){ p + AT_SNAME, SNAME_LEN };
+		for (int i = 0; i < 2; i++)
+			if (v & fields[i].bit)
+				m->area[1 + i] = (struct dhcp_area){ p + fields[i].at, fields[i].len };
 	}
 	if (!area_good(&m->area[1]) || !area_good(&m->area[2]))
 		return R_DHCP_MALFORMED;
@@ -167,13 +173,32 @@ void dhcp_wire_begin(struct dhcp_writer *w, uint8_t *p, uint32_t room, const str
 	*w = (struct dhcp_writer){ .p = p, .len = AT_OPTIONS, .room = room };
 }
 
+/* The whole option in one of the fields, with room for an end behind it. */
+static bool put_in_field(struct dhcp_writer *w, enum dhcp_option code, const void *data, uint32_t len)
+{
+	for (int i = 0; i < 2; i++) {
+		uint8_t *to = w->p + fields[i].at + w->used[i];
+
+		if (w->used[i] + 2 + len + 1 > fields[i].len)
+			continue;
+		to[0] = (uint8_t)code;
+		to[1] = (uint8_t)len;
+		if (len)
+			memcpy(to + 2, data, len);
+		w->used[i] += 2 + len;
+		to[2 + len] = DHCP_OPT_END;
+		return true;
+	}
+	return false;
+}
+
 bool dhcp_wire_put(struct dhcp_writer *w, enum dhcp_option code, const void *data, uint32_t len)
 {
 	uint32_t pieces = len ? (len + PIECE_MAX - 1) / PIECE_MAX : 1;
 	const uint8_t *from = data;
 
-	if (w->room - w->len < len + 2 * pieces + 1) /* and the end */
-		return false;
+	if (w->room - w->len < len + 2 * pieces + 1 + (w->overload ? OVERLOAD_LEN : 0)) /* and the end */
+		return w->overload && put_in_field(w, code, data, len);
 	while (pieces--) {
 		uint32_t n = len < PIECE_MAX ? len : PIECE_MAX;
 
@@ -204,6 +229,11 @@ bool dhcp_wire_put32(struct dhcp_writer *w, enum dhcp_option code, uint32_t v)
 
 uint32_t dhcp_wire_end(struct dhcp_writer *w)
 {
+	uint8_t which = (uint8_t)((w->used[0] ? fields[0].bit : 0) | (w->used[1] ? fields[1].bit : 0));
+
+	w->overload = false; /* its room is kept */
+	if (which)
+		dhcp_wire_put(w, DHCP_OPT_OVERLOAD, &which, 1);
 	w->p[w->len++] = DHCP_OPT_END;
 	if (w->len < DHCP_MIN_LEN) {
 		memset(w->p + w->len, PAD, DHCP_MIN_LEN - w->len);

@@ -89,11 +89,14 @@ bool dhcp_wire_get16(const struct dhcp_msg *m, enum dhcp_option code, uint16_t *
 struct dhcp_writer {
 	uint8_t *p;
 	uint32_t len, room;
+	bool overload;	  /* what does not fit may go into the fields file and sname (option 52); set behind dhcp_wire_begin() */
+	uint32_t used[2]; /* bytes of options in file, in sname */
 };
 
 /* Writes the fixed fields of m and the cookie (type and area are ignored); room is at least DHCP_MIN_LEN. */
 void dhcp_wire_begin(struct dhcp_writer *w, uint8_t *p, uint32_t room, const struct dhcp_msg *m);
-/* Appends an option, in pieces of 255 when longer (RFC 3396).  False: it does not fit, nothing was written. */
+/* Appends an option, in pieces of 255 when longer (RFC 3396); a short one that does not fit goes whole into file or sname where overload is
+ * set.  False: it does not fit, nothing was written. */
 bool dhcp_wire_put(struct dhcp_writer *w, enum dhcp_option code, const void *data, uint32_t len);
 bool dhcp_wire_put_addr(struct dhcp_writer *w, enum dhcp_option code, const struct addr *a);
 bool dhcp_wire_put32(struct dhcp_writer *w, enum dhcp_option code, uint32_t v);

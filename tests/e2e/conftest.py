@@ -47,6 +47,8 @@ def leave_the_machine():
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes most of a minute or more; runs in `./dev check --full` and with -m slow")
+    config.option.markexpr = config.option.markexpr or "not slow"
     if not os.access(os.environ.get("SLIRPGATE", ""), os.X_OK):
         raise pytest.UsageError("SLIRPGATE must name the program: SLIRPGATE=$PWD/build/slirpgate")
     if not config.option.collectonly:

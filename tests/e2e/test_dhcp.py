@@ -46,9 +46,9 @@ def dhclient(*args):
         assert client.poll() is None and time.monotonic() < end, "dhclient has no lease"
         time.sleep(0.05)
     return client
-def router_discovery():
+def router_discovery(autoconf="0"):
     sh("ip -6 address flush dev tap0; ip link set tap0 down")
-    for name, value in (("accept_ra", "2"), ("router_solicitations", "3"), ("router_solicitation_delay", "0"), ("accept_dad", "1")):
+    for name, value in (("autoconf", autoconf), ("accept_ra", "2"), ("router_solicitations", "3"), ("router_solicitation_delay", "0"), ("accept_dad", "1")):
         sysctl(name, value)
     sh("ip link set tap0 up")
     until("ip -6 route", "default via fe80::5055:aff:fe00:202 dev tap0 proto ra")
@@ -110,6 +110,29 @@ assert t["new_dhcp6_domain_search"] == "guests.example. a.test.", t
 reaches(WEB6)
 """)
     assert "SPOOFED_ADDR" not in g.stats["drops"]
+
+
+def test_slaac_alone(client):
+    """A guest that knows only router advertisements has an address that works, of its own choice (RFC 4862)."""
+    g = client("""
+router_discovery(autoconf="1")
+until("ip -6 address show dev tap0 scope global -tentative", "fd00::5054:ff:fe12:3456/64")
+reaches(WEB6)
+""")
+    assert "SPOOFED_ADDR" not in g.stats["drops"]
+
+
+def test_no_slaac_where_the_prefix_is_no_64(guest):
+    """An address of net6 that is not the guest's own is refused, and no prefix invites to choose one."""
+    g = guest(PROGRAM + """
+router_discovery(autoconf="1")
+assert "scope global" not in sh("ip -6 address show dev tap0")
+sh("ip address add fd00::77/96 dev tap0 nodad")
+sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+for _ in range(3):
+    sock.sendto(b"x", (WEB6, 9))
+""", opts=["--root", "--net6", "fd00::/96"])
+    assert g.stats["drops"]["SPOOFED_ADDR"] >= 3 and g.stats["udp_to_host"] == 0
 
 
 def test_release_and_again(client):

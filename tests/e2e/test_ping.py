@@ -60,6 +60,41 @@ def test_groups_stay_silent(ping, to):
     assert g.stats["drops"]["GROUP_TRAFFIC"] >= 2 and g.stats["echo_to_host"] == 0
 
 
+@pytest.mark.parametrize("to", [WEB4, WEB6])
+def test_flood_of_ids(guest, to):
+    """1000 ids: no more sockets than an eighth of the descriptors, the least recently used give way; a lookup and a connection go on."""
+    ping_groups("0 0")
+    try:
+        g = guest("""
+v6 = ":" in sys.argv[1]
+sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_RAW, 58 if v6 else 1)
+sock.settimeout(LIMIT)
+def ping(number):
+    message = struct.pack("!BBHHH", 128 if v6 else 8, 0, 0, number, 1)
+    total = sum(struct.unpack("!4H", message))
+    total = (total & 0xffff) + (total >> 16)
+    sock.sendto(message[:2] + struct.pack("!H", 0xffff - total) + message[4:], (sys.argv[1], 0))
+for number in range(1000):
+    ping(number)
+    if number % 50 == 0:
+        time.sleep(0.005)
+ping(0)
+while True:
+    data = sock.recv(1000)
+    if not v6:
+        data = data[20:]
+    if data[0] == (129 if v6 else 0) and data[4:8] == struct.pack("!HH", 0, 1):
+        break
+assert len(dns_udp(DNS4, "www.e2e.test")) > 40
+connect(sys.argv[1], ECHO).close()
+""", to, opts=["--root"], limit=1024)
+    finally:
+        ping_groups("1 0")
+    s = g.stats
+    assert 0 < s["echo_sockets_now"] <= 128 and s["echo_evicted"] >= 1000 - 128, s
+    assert s["echo_to_host"] == 1001 and "NO_DESCRIPTOR" not in s["drops"]
+
+
 def test_two_at_once(guest):
     """Ids of two programs stay apart."""
     ping_groups("0 0")

@@ -33,6 +33,13 @@ def test_c42_answer_comes_from_where_the_guest_sent_to(guest, web):
     assert g.stats["dns_queries"] == 0
 
 
+@pytest.mark.parametrize("server, sessions", [(DNS4, 0), (DNS6, 0), (WEB4, 1), (WEB6, 1)])
+def test_c46_dns_of_the_relay_is_no_session(guest, server, sessions):
+    g = guest("say(len(dns_udp(sys.argv[1], 'www.e2e.test')))", server)
+    assert int(g.text) > 40
+    assert g.stats["udp_sessions_opened"] == g.stats["udp_to_host"] == sessions and g.stats["dns_queries"] == 1 - sessions
+
+
 @GATE
 def test_echo_of_all_sizes_through_the_host_loopback(start, gate):
     """The gateway's address leads to the host's loopback; sizes up to the guest's MTU arrive whole, both ways."""
@@ -130,10 +137,11 @@ say(sock.recv(100).decode())
         sock.close()
 
 
-def test_a8_two_thousand_destinations(guest):
+@BOTH
+def test_a8_two_thousand_destinations(guest, web):
     """One descriptor, whatever a port talks to; the newest destination works."""
     g = guest(UDP + """
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
 sock.settimeout(LIMIT)
 for port in range(10000, 12000):
     sock.sendto(b"?", (sys.argv[1], port))
@@ -141,9 +149,53 @@ for port in range(10000, 12000):
         time.sleep(0.002)
 sock.sendto(dns_query("www.e2e.test", 1), (sys.argv[1], 53))
 say(len(sock.recv(4096)))
-""", WEB4, limit=1024)
+""", web, limit=1024)
     assert int(g.text.split()[-1]) > 40
     assert g.stats["udp_sockets_now"] == 1 and g.stats["udp_sessions_now"] == 2001
+
+
+@GATE
+def test_b37_a_reply_of_9000_bytes_at_an_mtu_of_1500(start, gate):
+    """In fragments, whole; and as large a question the other way."""
+    server = host_socket(gate)
+    g = start(UDP + """
+sock = udp(sys.argv[1], int(sys.argv[2]))
+sock.setsockopt(*((41, 23, 0) if ":" in sys.argv[1] else (0, 10, 0)))  # no path MTU discovery: the guest's kernel may cut
+sock.send(b"9000")
+assert sock.recv(70000) == bytes(range(250)) * 36
+sock.send(bytes(range(250)) * 36)
+say(sock.recv(100).decode())
+""", gate, server.getsockname()[1], opts=["--host-loopback", "--mtu", "1500"])
+    data, peer = server.recvfrom(70000)
+    server.sendto(bytes(range(250)) * 36, peer)
+    data, peer = server.recvfrom(70000)
+    server.sendto(b"whole" if data == bytes(range(250)) * 36 else b"cut", peer)
+    assert g.end() == "whole"
+    assert g.stats["link_tx_frames"] >= 7
+    server.close()
+
+
+@BOTH
+def test_b34_flood_of_endpoints(guest, web):
+    """2000 ports of the guest: no more sockets than a quarter of the descriptors, the oldest give way, and everything else goes on."""
+    g = guest(UDP + """
+family, addr = (socket.AF_INET6, "::") if ":" in sys.argv[1] else (socket.AF_INET, "0.0.0.0")
+for port in range(20000, 22000):
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.bind((addr, port))
+        sock.sendto(b"?", (sys.argv[1], 9))
+        sock.sendto(b"?", (sys.argv[1], 10))
+    if port % 50 == 0:
+        time.sleep(0.002)
+assert len(dns_udp(sys.argv[1], "www.e2e.test")) > 40
+assert len(dns_udp(DNS4, "www.e2e.test")) > 40
+conn = connect(sys.argv[1], ECHO)
+echo(conn, b"and TCP")
+""", web, limit=1024)
+    s = g.stats
+    assert s["udp_sockets_now"] <= 256 and s["udp_sessions_now"] <= 3 * 256
+    assert s["udp_evicted"] == s["udp_sessions_opened"] - s["udp_sessions_now"] >= 3000, s
+    assert "NO_DESCRIPTOR" not in s["drops"]
 
 
 @pytest.mark.parametrize("to,error", [("10.0.2.77", "EHOSTUNREACH"), ("fd00::77", "EHOSTUNREACH"), ("198.51.100.1", "EHOSTUNREACH"),

@@ -85,31 +85,45 @@ static bool lease_value4(GString *s, uint32_t code, const uint8_t *p, uint32_t l
 	}
 }
 
-const char *lease_text4(GString *s, const uint8_t *p, uint32_t len)
+/* The options in [at, end); the type of the message is kept apart. */
+static bool lease_options4(GString *s, const uint8_t *p, uint32_t at, uint32_t end, uint32_t *type, uint32_t *overload)
 {
-	static const char *const fields[] = { "ciaddr", "yiaddr", "siaddr", "giaddr" };
 	g_autoptr(GByteArray) v = g_byte_array_new();
-	GString *options = g_string_new(NULL);
-	uint32_t at = LEASE_BOOTP_LEN + 4, type = 0;
 	bool good = true;
 
-	if (len < LEASE_MIN || p[0] != 2 || p[1] != 1 || p[2] != 6 || bytes_get32(p + LEASE_BOOTP_LEN) != 0x63825363) {
-		g_string_free(options, TRUE);
-		return "a DHCP answer that is too short, no BOOTREPLY, or has no cookie";
-	}
-	while (good && at + 1 < len && p[at] != 255) {
+	while (good && at + 1 < end && p[at] != 255) {
 		g_byte_array_append(v, p + at + 2, p[at + 1]);
-		good = at + 2u + p[at + 1] < len;
+		good = at + 2u + p[at + 1] < end;
 		if (p[at + 1] < 255 || !good || p[at + 2 + 255] != p[at]) { /* the last piece */
 			if (p[at] == 53 && v->len == 1)
-				type = v->data[0];
+				*type = v->data[0];
 			else
-				good = good && lease_value4(options, p[at], v->data, v->len);
+				good = good && lease_value4(s, p[at], v->data, v->len);
+			if (p[at] == 52)
+				*overload = v->data[0];
 			g_byte_array_set_size(v, 0);
 		}
 		at += 2u + p[at + 1];
 	}
-	good = good && at < len && p[at] == 255 && type < G_N_ELEMENTS(lease_types4);
+	return good && at < end && p[at] == 255;
+}
+
+const char *lease_text4(GString *s, const uint8_t *p, uint32_t len)
+{
+	static const char *const fields[] = { "ciaddr", "yiaddr", "siaddr", "giaddr" };
+	uint32_t type = 0, overload = 0;
+	GString *options;
+	bool good;
+
+	if (len < LEASE_MIN || p[0] != 2 || p[1] != 1 || p[2] != 6 || bytes_get32(p + LEASE_BOOTP_LEN) != 0x63825363)
+		return "a DHCP answer that is too short, no BOOTREPLY, or has no cookie";
+	options = g_string_new(NULL);
+	good = lease_options4(options, p, LEASE_BOOTP_LEN + 4, len, &type, &overload);
+	if (overload & 1)
+		good = good && lease_options4(options, p, 108, 236, &type, &overload);
+	if (overload & 2)
+		good = good && lease_options4(options, p, 44, 108, &type, &overload);
+	good = good && type < G_N_ELEMENTS(lease_types4);
 	g_string_append_printf(s, " %s xid=%u flags=%u", good ? lease_types4[type] : "?", bytes_get32(p + 4), bytes_get16(p + 10));
 	for (uint32_t i = 0; i < 4; i++) {
 		g_string_append_printf(s, " %s=", fields[i]);

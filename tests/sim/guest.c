@@ -54,6 +54,8 @@ void guest_init(struct guest *g, struct sim_conn *c, uint16_t port, bool busy)
 	g->ack_every = 1 + sim_rand(s, 4);
 	g->ack_delay = sim_chance(s, 500) ? 0 : sim_time(s, 0, 200 * SIM_MS);
 	g->close_last = sim_chance(s, 400);
+	g->alive_gap = sim_chance(s, 200) ? 1800ll * SIM_S : GUEST_ALIVE;
+	g->idle = sim_chance(s, 30) ? sim_time(s, 0, 3ll * 3600 * SIM_S) : 0;
 	if (g->super > 1 && g->super * (uint32_t)s->cfg.link.mtu > 65000)
 		g->super = MAX(65000 / s->cfg.link.mtu, 1); /* what an IP length can say */
 	g->iss = sim_rand(s, UINT32_MAX);
@@ -76,17 +78,17 @@ bool guest_done(const struct guest *g)
 void guest_watch(struct guest *g, const struct tcp_seg *seg)
 {
 	const struct far *f = &g->conn->far;
-	uint32_t scale = seg->flags & TCP_SYN || !g->gw_scaled ? 0 : g->conn->far.flow ? g->conn->far.flow->c.rcv_wscale : 7;
+	uint32_t scale = seg->flags & TCP_SYN ? 0 : g->gw_scale;
 	uint32_t slack = (1u << scale) - 1, edge = seg->ack + (seg->window << scale);
 	uint32_t taken = g->iss + 1 + f->written + f->shut, room = f->cap - (f->written - f->drained);
 
 	if (seg->flags & TCP_RST)
 		return;
 	if (seg->flags & TCP_SYN)
-		g->gw_scaled = seg->has_wscale;
-	if (f->dial != FAR_CONNECTED)
+		g->gw_scale = seg->has_wscale ? seg->wscale : 0;
+	if (f->dial != FAR_CONNECTED && !g->conn->reborn) /* the last life's time-wait may still speak */
 		sim_fail(g->sim, "a segment before the host connected");
-	if (!f->flow)
+	if (!f->live || f->dial != FAR_CONNECTED)
 		return; /* time-wait */
 	if (lt(taken, seg->ack))
 		sim_fail(g->sim, "%u ack of %u bytes, the host took %u", g->port, seg->ack - g->iss - 1, f->written);
@@ -112,6 +114,14 @@ void guest_stray(struct sim *s, uint16_t port, const struct tcp_seg *seg)
 		guest_out_rst(s, port, seg->ack, 0, 0);
 	else
 		guest_out_rst(s, port, 0, seg->seq + seg->len, TCP_ACK);
+}
+
+void guest_unreachable(struct guest *g)
+{
+	if (g->state != GUEST_SYN_SENT)
+		return;
+	g->by_icmp = true;
+	g->state = GUEST_RESET;
 }
 
 static void in_syn_sent(struct guest *g, const struct tcp_seg *seg)
@@ -150,7 +160,7 @@ static void in_syn_sent(struct guest *g, const struct tcp_seg *seg)
 	g->backoff = 0;
 	g->rto_at = SIM_NEVER;
 	g->read_at = s->now + g->read_gap;
-	g->alive_at = s->now + GUEST_ALIVE;
+	g->alive_at = s->now + g->alive_gap;
 	g->write_at = s->now + sim_time(s, 0, g->write_gap);
 	guest_out_ack(g);
 }
@@ -274,7 +284,7 @@ static void in_judge_text(struct guest *g, const struct tcp_seg *seg, const uint
 	if (lt(g->adv + (seg->len == 1), seg->seq + seg->len))
 		sim_fail(g->sim, "%u %u bytes, %u beyond the guest's window", g->port, seg->len, seg->seq + seg->len - g->adv);
 	for (uint32_t i = 0; i < seg->len; i++)
-		if (data[i] != sim_byte(g->port, true, at + i)) {
+		if (data[i] != sim_byte(g->conn, true, at + i)) {
 			sim_fail(g->sim, "%u byte %u reached the guest wrong", g->port, at + i);
 			return;
 		}
@@ -362,7 +372,7 @@ void guest_in(struct guest *g, const struct tcp_seg *seg, const uint8_t *data)
 		guest_stray(g->sim, g->port, seg);
 		return;
 	}
-	g->alive_at = g->sim->now + GUEST_ALIVE;
+	g->alive_at = g->sim->now + g->alive_gap;
 	if (seg->flags & TCP_RST) {
 		in_rst(g, seg);
 		return;
@@ -441,6 +451,11 @@ static void tick_write(struct guest *g)
 {
 	g->written += sim_some(g->sim, g->total - g->written, g->write_max);
 	g->write_at = g->written < g->total ? g->sim->now + sim_time(g->sim, 0, g->write_gap) : SIM_NEVER;
+	if (g->idle && g->written == g->total && g->total) {
+		g->written--;
+		g->write_at = g->sim->now + g->idle;
+		g->idle = 0;
+	}
 	guest_out_push(g);
 }
 
@@ -472,7 +487,7 @@ void guest_tick(struct guest *g)
 	if (g->ack_at <= s->now)
 		guest_out_ack(g);
 	if (g->alive_at <= s->now) {
-		g->alive_at = s->now + GUEST_ALIVE;
+		g->alive_at = s->now + g->alive_gap;
 		guest_out_alive(g);
 	}
 }

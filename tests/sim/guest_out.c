@@ -24,7 +24,7 @@ static void out_frame(struct sim *s, struct tcp_seg *seg, uint32_t payload_at, u
 	static uint8_t frame[ETH_HDR_LEN + IP6_HDR_LEN + TCP_HDR_MAX + 65536];
 	uint32_t ip_len = ip_wire_hdr_len(s->v6), tcp_len = l4_wire_tcp_len(seg), l4 = ETH_HDR_LEN + ip_len;
 	struct eth eth = { s->cfg.gw_mac, s->cfg.guest_mac, s->v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4 };
-	struct ip ip = { .v6 = s->v6, .src = sim_guest_end(s, 0).addr, .dst = sim_far_end(s).addr, .proto = IP_PROTO_TCP,
+	struct ip ip = { .v6 = s->v6, .src = sim_guest_end(s, 0).addr, .dst = sim_far_end(s, seg->sport).addr, .proto = IP_PROTO_TCP,
 			 .hop_limit = 64, .payload_len = tcp_len + seg->len };
 	uint16_t sum;
 
@@ -32,12 +32,13 @@ static void out_frame(struct sim *s, struct tcp_seg *seg, uint32_t payload_at, u
 	ip_wire_put(frame + ETH_HDR_LEN, &ip);
 	l4_wire_tcp_put(frame + l4, seg);
 	for (uint32_t i = 0; i < seg->len; i++)
-		frame[l4 + tcp_len + i] = sim_byte(seg->sport, false, payload_at + i);
+		frame[l4 + tcp_len + i] = sim_byte(sim_conn_of(s, seg->sport), false, payload_at + i);
 	if (!gso) {
 		sum = csum_wire_final(csum_wire_add(frame + l4, tcp_len + seg->len) +
 				      csum_wire_pseudo(&ip.src, &ip.dst, IP_PROTO_TCP, tcp_len + seg->len));
 		memcpy(frame + l4 + TCP_CSUM_OFFSET, &sum, sizeof(sum));
 	}
+	sim_note(s, "%u sends flags %02x %u+%u ack %u win %u", seg->sport, seg->flags, seg->seq, seg->len, seg->ack, seg->window);
 	wire_push(&s->to_core, frame, l4 + tcp_len + seg->len, (uint16_t)gso, gso != 0);
 }
 
@@ -67,7 +68,7 @@ static void out_sack(const struct guest *g, struct tcp_seg *seg)
 
 static struct tcp_seg out_seg(struct guest *g, uint32_t seq, uint8_t flags)
 {
-	struct tcp_seg seg = { .sport = g->port, .dport = sim_far_end(g->sim).port, .seq = seq, .flags = flags | TCP_ACK };
+	struct tcp_seg seg = { .sport = g->port, .dport = sim_far_end(g->sim, g->port).port, .seq = seq, .flags = flags | TCP_ACK };
 
 	seg.ack = g->rcv_nxt;
 	seg.window = out_window(g);
@@ -89,13 +90,16 @@ static void out_acked(struct guest *g)
 	g->ack_at = SIM_NEVER;
 }
 
+/* Payload of one segment: SACK takes its bytes from it. */
+static uint32_t out_room(const struct guest *g)
+{
+	return g->mss - (g->sack && g->n_range && g->super < 2 ? TCP_HDR_MAX - TCP_HDR_LEN - 12 : 0);
+}
+
 static void out_send(struct guest *g, uint32_t seq, uint32_t len, uint8_t flags)
 {
 	struct tcp_seg seg = out_seg(g, seq, flags);
-	uint32_t room = g->mss - (g->sack && g->n_range ? TCP_HDR_MAX - TCP_HDR_LEN - 12 : 0);
 
-	if (len > room && g->super < 2)
-		len = room; /* SACK takes its bytes from the payload */
 	seg.len = len;
 	if (len)
 		seg.flags |= TCP_PSH;
@@ -105,7 +109,7 @@ static void out_send(struct guest *g, uint32_t seq, uint32_t len, uint8_t flags)
 
 void guest_out_syn(struct guest *g)
 {
-	struct tcp_seg seg = { .sport = g->port, .dport = sim_far_end(g->sim).port, .seq = g->iss, .flags = TCP_SYN,
+	struct tcp_seg seg = { .sport = g->port, .dport = sim_far_end(g->sim, g->port).port, .seq = g->iss, .flags = TCP_SYN,
 			       .window = MIN(g->rcv_buf, 65535), .has_mss = g->mss_in != 0, .mss = g->mss_in,
 			       .has_ts = g->want_ts, .tsval = g->ts_base + (uint32_t)(g->sim->now / SIM_MS),
 			       .sack_permitted = g->want_sack, .has_wscale = g->want_wscale, .wscale = g->wscale };
@@ -127,10 +131,8 @@ static void out_timer(struct guest *g)
 /* Sends len bytes and maybe the FIN at nxt. */
 static void out_next(struct guest *g, uint32_t len, bool fin)
 {
-	uint32_t sack = g->sack && g->n_range && g->super < 2 ? TCP_HDR_MAX - TCP_HDR_LEN - 12 : 0;
-
-	if (len > g->mss - sack && g->super < 2) {
-		len = g->mss - sack;
+	if (len > out_room(g) && g->super < 2) {
+		len = out_room(g);
 		fin = false;
 	}
 	out_send(g, g->nxt, len, fin ? TCP_FIN : 0);
@@ -177,7 +179,7 @@ void guest_out_push(struct guest *g)
 
 void guest_out_again(struct guest *g)
 {
-	uint32_t len = MIN(g->max - g->una, g->mss), end = guest_out_end(g);
+	uint32_t len = MIN(g->max - g->una, out_room(g)), end = guest_out_end(g);
 	bool fin = g->fin_sent && g->una + len == end + 1;
 
 	if (!g->wnd && len > 1) {
@@ -206,7 +208,7 @@ void guest_out_alive(struct guest *g)
 
 void guest_out_rst(struct sim *s, uint16_t port, uint32_t seq, uint32_t ack, uint8_t flags)
 {
-	struct tcp_seg seg = { .sport = port, .dport = sim_far_end(s).port, .seq = seq, .ack = ack, .flags = TCP_RST | flags };
+	struct tcp_seg seg = { .sport = port, .dport = sim_far_end(s, port).port, .seq = seq, .ack = ack, .flags = TCP_RST | flags };
 
 	out_frame(s, &seg, 0, 0);
 }

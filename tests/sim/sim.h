@@ -1,10 +1,13 @@
-/* sim.h - a whole world in virtual time: guests with a TCP of their own, two bad wires, the core, and far ends that dawdle.
+/* sim.h - a whole world in virtual time: guests with a TCP of their own, two bad wires, and far ends that dawdle.
  *
  * What it is: one seed makes one world; everything in it (options, sizes, delays, losses, ends) comes from that seed, so that a failure
- * is replayed by its number.  sim.c plays, guest.c and guest_out.c are the guest's TCP, wire.c is both directions of the link, far.c
- * is what stands behind the core.
+ * is replayed by its number.  Two programs share it: sim plays the pure core (sim.c, up.c), gatesim the whole gateway over system calls
+ * of its own (gate*.c).  world.c makes worlds and judges them, guest.c and guest_out.c are the guest's TCP, wire.c is both directions of
+ * the link, far.c is what the network's side does and when, runner.c is the command line.
  * What it is not: a second look at single rules: that is tests/scripts.  Here the whole must come out right: every byte, every end.
  * Below: slirp.  Above: nothing.
+ *
+ * prefixes: sim_ wire_ guest_ far_ up_ world_ runner_ alloc_
  */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
@@ -18,8 +21,9 @@
 #include <glib.h>
 
 enum {
-	SIM_CONNS = 4,
+	SIM_CONNS = 60,
 	SIM_PORT = 40000,
+	SIM_FAR_PORT = 8000,
 	SIM_RANGES = 32, /* pieces a guest keeps beyond a gap */
 	SIM_MS = 1000,
 	SIM_S = 1000000,
@@ -28,6 +32,21 @@ enum {
 #define SIM_NEVER INT64_MAX
 
 struct sim;
+struct gate;
+
+/* What the world breaks on purpose, to show that its judges see it. */
+enum sim_break {
+	SIM_SOUND,
+	SIM_LOSES_BYTE,
+	SIM_SWAPS_BYTES,
+	SIM_FALSE_FIN,
+	SIM_LEAKS_FLOW,
+	SIM_ALTERS_DATAGRAM,  /* gatesim alone */
+	SIM_MISLEADS_DATAGRAM,
+	SIM_BREAKS,
+};
+
+enum { SIM_BROKEN_AT = 100 }; /* the byte */
 
 /* ---- the link */
 
@@ -77,6 +96,8 @@ struct guest {
 	uint32_t ack_every;
 	bool close_last;      /* its FIN waits for the far side's */
 	int64_t abort_at, open_at;
+	int64_t alive_gap;    /* its own keepalive */
+	int64_t idle;	      /* a pause before its last byte */
 
 	/* agreed */
 	bool ts, sack;
@@ -104,9 +125,11 @@ struct guest {
 	uint32_t ts_recent, ts_base;
 	bool closed_second;   /* the far side's FIN came before ours left: no time-wait here */
 	uint32_t timeouts, fast;
+	bool by_icmp;	      /* its SYN was answered by ICMP unreachable */
 
 	/* what the gateway said, in the order it said it */
-	bool gw_known, gw_scaled;
+	bool gw_known;
+	uint8_t gw_scale;
 	uint32_t gw_edge, gw_ack;
 };
 
@@ -121,16 +144,19 @@ struct far_flow {
 };
 
 struct far {
-	struct far_flow *flow; /* NULL: not dialed, or gone */
+	struct far_flow *flow; /* of sim.c; NULL: not dialed, or gone */
+	bool live;	       /* dialed, and not gone */
 	enum far_dial dial;
 	bool refuses;
+	enum reason refusal;   /* at once, or when the dial ends */
 	int64_t dial_at, offer_at, eof_at, reset_at, drain_at;
 
 	/* character */
 	uint32_t total, offer_max, peek_max, take_max, cap, drain_max;
-	int64_t offer_gap, drain_gap, eof_gap;
+	int64_t dial_gap, offer_gap, drain_gap, eof_gap;
 	bool tells_reset;  /* a reset is told by tcp_conn_reset(); else found by the next call */
 	uint32_t shy;	   /* chance per thousand that write() takes less than space() said */
+	uint32_t rcv_max;  /* bytes that may be offered and not consumed; 0: no limit */
 
 	/* toward the guest */
 	uint32_t offered, consumed, peeked;
@@ -146,6 +172,20 @@ struct sim_conn {
 	struct sim *sim;
 	struct guest guest;
 	struct far far;
+	uint32_t lives;	   /* connections still to come on the same ports */
+	bool reborn;	   /* this is not the first life */
+	int64_t reopen_at; /* SIM_NEVER: the present one is not over */
+	uint16_t key;	   /* of its bytes: each life has others */
+	bool judged_clean; /* the last life ended in order */
+};
+
+/* What is told when something happens at the far side: to the core by sim.c, to a socket's watcher by gatesim. */
+struct far_told {
+	void (*connected)(struct sim_conn *c);
+	void (*refused)(struct sim_conn *c);
+	void (*readable)(struct sim_conn *c); /* bytes or EOF */
+	void (*writable)(struct sim_conn *c);
+	void (*failed)(struct sim_conn *c);
 };
 
 /* ---- the world */
@@ -153,7 +193,15 @@ struct sim_conn {
 struct sim {
 	uint64_t seed, rng;
 	bool verbose;
+	enum sim_break broken;
 	int64_t now, started;
+	int64_t leap_at, leap_by; /* the clock jumps once */
+	bool leapt, lossy, heavy; /* heavy: losses that may look like silence */
+	uint32_t alloc_fails;	  /* chance per thousand allocations */
+	uint32_t faults;	  /* failures of the environment so far that may cost a connection */
+	const struct far_told *told;
+	bool (*other)(struct sim *s, const struct ip *ip, const uint8_t *l4); /* takes packets to the guest that are no TCP; false: not its */
+	struct gate *gate;	  /* of gatesim; NULL in sim */
 	struct stack_config cfg;
 	struct stack *st;
 	struct stack_host host;
@@ -178,11 +226,28 @@ uint32_t sim_rand(struct sim *s, uint32_t n); /* 0..n-1; 0 for n == 0 */
 uint32_t sim_some(struct sim *s, uint32_t all, uint32_t most); /* 1..most, at most all */
 bool sim_chance(struct sim *s, uint32_t per_mille);
 int64_t sim_time(struct sim *s, int64_t lo, int64_t hi);
-uint8_t sim_byte(uint16_t port, bool to_guest, uint32_t pos);
+uint8_t sim_byte(const struct sim_conn *c, bool to_guest, uint32_t pos);
 bool sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_note(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct addr sim_addr(const char *text);
 struct endpoint sim_guest_end(const struct sim *s, uint16_t port);
-struct endpoint sim_far_end(const struct sim *s);
+struct endpoint sim_far_end(const struct sim *s, uint16_t port); /* whom the guest's port talks to: a port of its own */
+struct sim_conn *sim_conn_of(struct sim *s, int port);		 /* by the guest's port; NULL: no guest uses it */
+
+/* runner.c: the command line; world plays one and returns what went wrong, or NULL */
+typedef char *(*sim_world_fn)(uint64_t seed, bool verbose, enum sim_break broken);
+int runner_main(int argc, char **argv, sim_world_fn world, enum sim_break most);
+
+/* world.c */
+void world_make(struct sim *s, uint64_t seed, bool verbose, enum sim_break broken);
+void world_make_conns(struct sim *s);
+void world_clear(struct sim *s);
+bool world_to_guest(struct sim *s, struct wire_frame *f); /* false: broken on the wire */
+int64_t world_next(const struct sim *s);		  /* what the guests, the far sides and the clock do next */
+void world_tick(struct sim *s);				  /* what is due now, but for frames */
+void world_step_to(struct sim *s, int64_t at);		  /* moves the clock */
+bool world_conns_done(const struct sim *s);
+void world_judge(struct sim *s);
 
 /* wire.c */
 void wire_init(struct wire *w, struct sim *s, const struct wire_faults *faults);
@@ -201,6 +266,7 @@ void guest_in(struct guest *g, const struct tcp_seg *seg, const uint8_t *data);
 bool guest_done(const struct guest *g); /* nothing more will happen by itself */
 void guest_watch(struct guest *g, const struct tcp_seg *seg); /* as it leaves the core */
 void guest_stray(struct sim *s, uint16_t port, const struct tcp_seg *seg);
+void guest_unreachable(struct guest *g);
 
 /* guest_out.c */
 void guest_out_syn(struct guest *g);
@@ -217,7 +283,17 @@ bool guest_out_wants_fin(const struct guest *g);
 void far_init(struct far *f, struct sim_conn *c, bool busy);
 int64_t far_next(const struct far *f);
 void far_tick(struct sim_conn *c);
-void far_host_init(struct sim *s);
-void far_reap(struct sim *s);
+void far_over(struct far *f, enum reason why); /* the gateway has let go of it */
+void far_room(struct sim_conn *c);	       /* consumed or made larger: more may be offered */
+uint8_t sim_broken_byte(const struct sim_conn *c, bool to_guest, uint32_t pos); /* what a broken world makes of it */
+
+/* alloc.c */
+void alloc_begin(struct sim *s); /* from now on allocations fail as s->alloc_fails says */
+void alloc_end(void);
+
+/* up.c: what stands behind the pure core */
+void up_host_init(struct sim *s);
+void up_reap(struct sim *s);
+extern const struct far_told up_told;
 
 #endif

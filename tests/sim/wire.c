@@ -122,13 +122,13 @@ static void wire_tx_put(struct stack_host *h, struct tx_slot *slot, const struct
 	}
 	if (meta->proto == IP_PROTO_TCP) {
 		uint32_t l4_len = meta->head_len - meta->l4_off + used;
-		int i;
+		struct sim_conn *c;
 
 		if (l4_wire_tcp_parse(s->slot + meta->l4_off, l4_len, l4_len, &seg) || seg.len != used)
 			sim_fail(s, "a TCP header that does not parse");
-		i = seg.dport - SIM_PORT;
-		if (i >= 0 && i < s->n)
-			guest_watch(&s->conn[i].guest, &seg);
+		c = sim_conn_of(s, seg.dport);
+		if (c)
+			guest_watch(&c->guest, &seg);
 	}
 	if (!meta->mss || s->cfg.link.tso4 || !meta->proto) {
 		if (meta->proto)

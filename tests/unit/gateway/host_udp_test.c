@@ -226,7 +226,7 @@ static void test_run_from_host(void)
 	close(fd);
 }
 
-/* More datagrams than the turn's table holds: counted, not kept; the next turn works.  A session that ends while its datagram waits
+/* C45: more datagrams than the turn's table holds: counted, not kept; the next turn works.  A session that ends while its datagram waits
  * lets it go first. */
 static void test_turn_full(void)
 {
@@ -275,6 +275,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/host_udp/hop_limit_and_tos", test_hop_limit_and_tos);
 	g_test_add_func("/host_udp/batches", test_batches);
 	g_test_add_func("/host_udp/run_from_host", test_run_from_host);
-	g_test_add_func("/host_udp/turn_full", test_turn_full);
+	g_test_add_func("/host_udp/C45_turn_full", test_turn_full);
 	return g_test_run();
 }

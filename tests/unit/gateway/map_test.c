@@ -123,6 +123,39 @@ static void name_server(void)
 	end(&w);
 }
 
+/* What a door may ask for besides. */
+static void variants(void)
+{
+	struct world w;
+
+	begin(&w, "192.0.2.53");
+	w.cfg.loopback_unroutable = true;
+	leads(&w, "10.0.2.2", 80, R_NET_UNREACHABLE, NULL);
+	w.cfg.dns_off = true;
+	leads(&w, "10.0.2.3", 53, R_DNS_OFF, NULL);
+	leads(&w, "fd00::3", 80, R_DNS_OFF, NULL);
+	leads(&w, "192.0.2.1", 80, R_ACCEPTED, "192.0.2.1");
+	w.cfg.host_loopback = w.cfg.restricted = true;
+	leads(&w, "10.0.2.2", 80, R_DENIED, NULL);
+	leads(&w, "192.0.2.1", 80, R_DENIED, NULL);
+	leads(&w, "127.0.0.1", 80, R_NEVER_DIALED, NULL);
+	end(&w);
+}
+
+/* An address that this host has: open or closed, whatever the loopback is. */
+static void own_addresses(void)
+{
+	struct world w;
+	struct endpoint lo = at("127.0.0.1", 80);
+
+	begin(&w, "192.0.2.53");
+	g_assert_true(hostinfo_is_own(w.host, &lo.addr));
+	g_assert_false(w.cfg.own_addresses);
+	w.cfg.own_addresses = true;
+	leads(&w, "10.0.2.2", 80, R_HOST_LOOPBACK, NULL); /* the loopback is another matter */
+	end(&w);
+}
+
 static void no_name_server(void)
 {
 	struct world w;
@@ -152,6 +185,8 @@ static void host_address(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/map/variants", variants);
+	g_test_add_func("/map/own_addresses", own_addresses);
 	g_test_add_func("/map/outside", outside);
 	g_test_add_func("/map/never", never);
 	g_test_add_func("/map/own-subnet", own_subnet);

@@ -114,6 +114,43 @@ static void test_overload(void)
 	g_assert_cmpint(dhcp_wire_parse(p, len, &out), ==, R_DHCP_MALFORMED);
 }
 
+/* Options of all lengths into little room: each is whole where it was taken, and nothing else is there. */
+static void test_overflow(void)
+{
+	GRand *rand = g_rand_new_with_seed(5);
+	unsigned spread = 0, refused = 0;
+
+	for (int i = 0; i < 5000; i++) {
+		uint32_t room = (uint32_t)g_rand_int_range(rand, DHCP_MIN_LEN, 420), len;
+		uint8_t p[420], want[12][255], got[256];
+		int lens[12];
+		struct dhcp_msg in = { .op = DHCP_BOOTREPLY }, out;
+		struct dhcp_writer w;
+
+		dhcp_wire_begin(&w, p, room, &in);
+		w.overload = true;
+		for (int k = 0; k < 12; k++) {
+			int n = g_rand_int_range(rand, 0, g_rand_boolean(rand) ? 20 : 130);
+
+			fill_random(rand, want[k], (size_t)n);
+			lens[k] = dhcp_wire_put(&w, (enum dhcp_option)(200 + k), want[k], (uint32_t)n) ? n : -1;
+			refused += lens[k] < 0;
+		}
+		len = dhcp_wire_end(&w);
+		g_assert_cmpuint(len, <=, room);
+		g_assert_cmpint(dhcp_wire_parse(p, len, &out), ==, R_ACCEPTED);
+		spread += out.area[1].len && out.area[2].len;
+		for (int k = 0; k < 12; k++) {
+			g_assert_cmpint(dhcp_wire_get(&out, (enum dhcp_option)(200 + k), got, sizeof(got)), ==, lens[k]);
+			if (lens[k] > 0)
+				g_assert_cmpmem(got, (size_t)lens[k], want[k], (size_t)lens[k]);
+		}
+	}
+	g_assert_cmpuint(spread, >, 100);
+	g_assert_cmpuint(refused, >, 100);
+	g_rand_free(rand);
+}
+
 static void test_room(void)
 {
 	struct dhcp_msg in = { 0 };
@@ -157,6 +194,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/dhcp_wire/there_and_back", test_there_and_back);
 	g_test_add_func("/dhcp_wire/cut", test_cut);
 	g_test_add_func("/dhcp_wire/overload", test_overload);
+	g_test_add_func("/dhcp_wire/overflow", test_overflow);
 	g_test_add_func("/dhcp_wire/room", test_room);
 	g_test_add_func("/dhcp_wire/random", test_random);
 	return g_test_run();

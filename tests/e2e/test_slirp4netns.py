@@ -1,0 +1,201 @@
+"""The unmodified slirp4netns of the distribution on our libslirp.so.0, in namespaces of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
+LIBRARY = os.path.join(os.path.dirname(os.environ.get("SLIRPGATE", os.path.join(ROOT, "build", "slirpgate"))), "gateway", "doors")
+DEADLINE = 30
+
+
+class Guest:
+    """A shell in a network namespace, and slirp4netns that serves it."""
+
+    def __init__(self, *options, configure=True):
+        self.shell = subprocess.Popen(["unshare", "-r", "-n", "--kill-child", "sh", "-c", "echo ready; exec sh"], stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
+        assert self.shell.stdout.readline() == "ready\n"
+        ready_r, ready_w = os.pipe()
+        pid = self.pid_inside()
+        command = ["slirp4netns", "-r", str(ready_w), *(["-c"] if configure else []), *options, str(pid), "tap0"]
+        self.door = subprocess.Popen(command, pass_fds=[ready_w], env={**os.environ, "LD_LIBRARY_PATH": LIBRARY},
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        os.close(ready_w)
+        told = os.read(ready_r, 1)
+        os.close(ready_r)
+        assert told == b"1", self.door.communicate()[0]
+        if configure:  # duplicate address detection is not what we test
+            self.run("sysctl -qw net.ipv6.conf.tap0.accept_dad=0 2>/dev/null; true")
+
+    def pid_inside(self):
+        """unshare's child: the shell itself."""
+        with open(f"/proc/{self.shell.pid}/task/{self.shell.pid}/children", encoding="ascii") as f:
+            return int(f.read().split()[0])
+
+    def run(self, command):
+        """(exit status, output) of a command in the namespace."""
+        self.shell.stdin.write(f"({command}) 2>&1; echo \"=end $?\"\n")
+        self.shell.stdin.flush()
+        lines = []
+        for line in self.shell.stdout:
+            if line.startswith("=end "):
+                return int(line.split()[1]), "".join(lines)
+            lines.append(line)
+        raise AssertionError("the shell has gone: " + "".join(lines))
+
+    def ok(self, command):
+        status, text = self.run(command)
+        assert status == 0, text
+        return text
+
+    def close(self):
+        self.door.send_signal(signal.SIGTERM)
+        text = self.door.communicate(timeout=DEADLINE)[0]
+        self.shell.stdin.close()
+        self.shell.wait(timeout=DEADLINE)
+        assert self.door.returncode in (-signal.SIGTERM, 0), text
+        return text
+
+
+class Server(threading.Thread):
+    """Serves `size` bytes to each TCP client, after what the client sends is whole; counts what came."""
+
+    def __init__(self, address, size=0):
+        super().__init__(daemon=True)
+        self.size, self.got, self.peers = size, [], []
+        self.sock = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
+        self.port = self.sock.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                conn, peer = self.sock.accept()
+            except OSError:
+                return
+            self.peers.append(peer)
+            with conn:
+                conn.sendall(b"x" * self.size)
+                conn.shutdown(socket.SHUT_WR)
+                total = 0
+                while data := conn.recv(1 << 16):
+                    total += len(data)
+                self.got.append(total)
+
+    def close(self):
+        self.sock.close()
+
+
+@pytest.fixture(name="guest")
+def _guest():
+    made = []
+
+    def make(*options, **more):
+        made.append(Guest(*options, **more))
+        return made[-1]
+    yield make
+    for g in made:
+        g.close()
+
+
+def test_version():
+    text = subprocess.run(["slirp4netns", "-v"], env={**os.environ, "LD_LIBRARY_PATH": LIBRARY}, capture_output=True, text=True,
+                          check=True).stdout
+    assert "libslirp: 4.9." in text
+
+
+def test_configure(guest):
+    g = guest()
+    assert "10.0.2.100/24" in g.ok("ip -4 addr show tap0")
+    assert "default via 10.0.2.2" in g.ok("ip route")
+    g.ok("ping -c 2 -W 5 10.0.2.2")
+    g.ok("ping -c 1 -W 5 10.0.2.3")
+    assert "52:55:0a:00:02:02" in g.ok("ip neigh")
+
+
+@pytest.mark.parametrize("mtu", [68, 576, 1500, 65520, 65521])
+def test_both_ways(guest, mtu):
+    size = 20_000 if mtu == 68 else 3_000_000
+    server = Server("127.0.0.1", size)
+    g = guest(f"--mtu={mtu}")
+    code = (f"import socket; s = socket.create_connection((\"10.0.2.2\", {server.port})); s.sendall(b\"y\" * {size}); "
+            "s.shutdown(1); n = 0\nwhile d := s.recv(1 << 16): n += len(d)\nprint(n)")
+    assert g.ok(f"/usr/bin/python3 -c '{code}'") == f"{size}\n"
+    deadline = time.monotonic() + DEADLINE
+    while not server.got and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.got == [size]
+    server.close()
+
+
+def test_refused(guest):
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    taken.close()
+    status, text = guest().run(f"curl -sS -m {DEADLINE} http://10.0.2.2:{port}/")
+    assert status == 7 and "refused" in text.lower() or "Couldn't connect" in text
+
+
+def test_disable_host_loopback(guest):
+    server = Server("127.0.0.1")
+    g = guest("--disable-host-loopback")
+    status, text = g.run("/usr/bin/python3 -c 'import socket; socket.create_connection((\"10.0.2.2\", %d))'" % server.port)
+    assert status == 1 and "Network is unreachable" in text
+    g.ok("ping -c 1 -W 5 10.0.2.2")
+    server.close()
+
+
+def test_disable_dns(guest):
+    g = guest("--disable-dns")
+    status, text = g.run("/usr/bin/python3 -c 'import socket; socket.create_connection((\"10.0.2.3\", 53), 3)'")
+    assert status == 1 and "timed out" in text
+
+
+@pytest.mark.parametrize("options", [["--enable-sandbox"], ["--enable-seccomp"], ["--enable-sandbox", "--enable-seccomp"]])
+def test_confined(guest, options):
+    server = Server("127.0.0.1", 100_000)
+    g = guest(*options)
+    code = (f"import socket; s = socket.create_connection((\"10.0.2.2\", {server.port})); s.shutdown(1); n = 0\n"
+            "while d := s.recv(1 << 16): n += len(d)\nprint(n)")
+    assert g.ok(f"/usr/bin/python3 -c '{code}'") == "100000\n"
+    g.ok("ping -c 1 -W 5 10.0.2.2")
+    server.close()
+
+
+def test_cidr(guest):
+    g = guest("--cidr=10.21.0.0/24")
+    assert "10.21.0.100/24" in g.ok("ip -4 addr show tap0")
+    g.ok("ping -c 1 -W 5 10.21.0.2")
+
+
+def test_dhcp(guest):
+    """udhcpc takes the first lease: .15."""
+    g = guest(configure=False)
+    text = g.ok("ip link set lo up; ip link set tap0 up; busybox udhcpc -n -q -t 5 -T 2 -s /bin/true -i tap0")
+    assert "lease of 10.0.2.15 obtained from 10.0.2.2" in text
+    assert "86400" in text
+
+
+def test_ipv6(guest):
+    server = Server("::1", 100_000)
+    g = guest("--enable-ipv6")
+    code = (f"import socket; s = socket.create_connection((\"fd00::2\", {server.port})); s.shutdown(1); n = 0\n"
+            "while d := s.recv(1 << 16): n += len(d)\nprint(n)")
+    g.ok("for i in $(seq 100); do ip -6 addr show tap0 scope global -tentative | grep -q fd00: && exit 0; sleep 0.1; done; exit 1")
+    assert g.ok(f"/usr/bin/python3 -c '{code}'") == "100000\n"
+    g.ok("ping -6 -c 1 -W 5 fd00::2")
+    server.close()
+
+
+def test_outbound_addr(guest):
+    server = Server("127.0.0.1")
+    g = guest("--outbound-addr=127.0.0.5")
+    g.ok("/usr/bin/python3 -c 'import socket; s = socket.create_connection((\"10.0.2.2\", %d)); s.shutdown(1); s.recv(1)'" % server.port)
+    assert server.peers[0][0] == "127.0.0.5"
+    server.close()
