@@ -1,6 +1,7 @@
 /* cli_ctl_table.c - JSON to text.  See cli_ctl_table.h. */
 #include "gateway/doors/cli_ctl_table.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { INDENT = 2, COLUMN_GAP = 2 };

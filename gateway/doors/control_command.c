@@ -71,6 +71,10 @@ JsonNode *control_command_run(const struct control_command *c, const struct cont
 
 	if (!args)
 		args = none;
+	if ((c->need == CONTROL_NEEDS_GATEWAY && !env->gw) || (c->need == CONTROL_NEEDS_PUBLISHER && !env->publisher)) {
+		g_set_error(err, CONTROL_ERROR, CONTROL_ERROR_GENERIC, "%s: there is none here to ask", c->name);
+		return NULL;
+	}
 	return check_args(c->args, args, err) ? c->run(env, args, err) : NULL;
 }
 
@@ -192,7 +196,7 @@ static const struct control_arg log_level_args[] = {
 const struct control_command control_general_commands[] = {
 	{ "schema", "every command, its arguments and what it does", no_args, run_schema },
 	{ "version", "of the program", no_args, run_version },
-	{ "stats", "the counters", no_args, run_stats },
+	{ "stats", "the counters", no_args, run_stats, CONTROL_NEEDS_GATEWAY },
 	{ "log-level", "how much is said on standard error", log_level_args, run_log_level },
 	{ "shutdown", "ends the gateway, and run's command with it", no_args, run_shutdown },
 	{ NULL },

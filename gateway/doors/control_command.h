@@ -18,7 +18,7 @@ struct publisher;
 
 /* What commands work on. */
 struct control_env {
-	struct gateway *gw;
+	struct gateway *gw; /* NULL, here and below: commands that need it say so */
 	struct publisher *publisher;
 	struct journal *journal;
 	void (*shutdown)(void *arg); /* the program is to end, after the answer */
@@ -38,12 +38,20 @@ struct control_arg {
 	const char *help;
 };
 
+/* What of struct control_env a command cannot do without. */
+enum control_need {
+	CONTROL_NEEDS_NOTHING,
+	CONTROL_NEEDS_GATEWAY,
+	CONTROL_NEEDS_PUBLISHER,
+};
+
 struct control_command {
 	const char *name;
 	const char *help;
 	const struct control_arg *args;
 	/* The value of "return", the caller's; or NULL with err.  args has what the rows say and nothing else. */
 	JsonNode *(*run)(const struct control_env *env, JsonObject *args, GError **err);
+	enum control_need need;
 };
 
 enum control_error {

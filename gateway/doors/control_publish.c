@@ -315,13 +315,13 @@ static const struct control_arg hostfwd_args[] = {
 };
 
 const struct control_command control_publish_commands[] = {
-	{ "publish-list", "what is published", no_args, run_list },
-	{ "publish-add", "publishes ports; all of them or none", add_args, run_add },
-	{ "publish-remove", "ends a published rule; its clients stay", id_args, run_remove },
-	{ "publish-pause", "turns new clients away", id_args, run_pause },
-	{ "publish-resume", "lets clients in again", id_args, run_resume },
-	{ "add_hostfwd", "publishes one port, as slirp4netns's API does", hostfwd_args, run_add_hostfwd },
-	{ "list_hostfwd", "what is published, as slirp4netns's API says it", no_args, run_list_hostfwd },
-	{ "remove_hostfwd", "ends a published rule, as slirp4netns's API does", id_args, run_remove },
+	{ "publish-list", "what is published", no_args, run_list, CONTROL_NEEDS_PUBLISHER },
+	{ "publish-add", "publishes ports; all of them or none", add_args, run_add, CONTROL_NEEDS_PUBLISHER },
+	{ "publish-remove", "ends a published rule; its clients stay", id_args, run_remove, CONTROL_NEEDS_PUBLISHER },
+	{ "publish-pause", "turns new clients away", id_args, run_pause, CONTROL_NEEDS_PUBLISHER },
+	{ "publish-resume", "lets clients in again", id_args, run_resume, CONTROL_NEEDS_PUBLISHER },
+	{ "add_hostfwd", "publishes one port, as slirp4netns's API does", hostfwd_args, run_add_hostfwd, CONTROL_NEEDS_PUBLISHER },
+	{ "list_hostfwd", "what is published, as slirp4netns's API says it", no_args, run_list_hostfwd, CONTROL_NEEDS_PUBLISHER },
+	{ "remove_hostfwd", "ends a published rule, as slirp4netns's API does", id_args, run_remove, CONTROL_NEEDS_PUBLISHER },
 	{ NULL },
 };
