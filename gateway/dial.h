@@ -1,6 +1,6 @@
 /* dial.h - starting a TCP connection to the host's network, and what its outcome means.
  *
- * Below: hostsock.h, host_tcp.h.  Above: flow_tcp.c.  RFC 1122 4.2.3.9 (which errors are final).
+ * Below: hostsock.h, host_tcp.h, host_udp_err.h.  Above: flow_tcp.c.  RFC 1122 4.2.3.9 (which errors are final).
  */
 #ifndef GATEWAY_DIAL_H
 #define GATEWAY_DIAL_H

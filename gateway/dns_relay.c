@@ -10,13 +10,14 @@
  * Finding: a query by its socket (the watch is embedded), by the guest's tuple and id (hash table: repeated queries),
  * the oldest (list).
  * System calls: socket setsockopt connect sendto recvfrom close getrandom.
- * RFC 1035 4.1 (format), 5452 (forgery), 5625 (a relay changes nothing it need not), 6891 6.1.2 (OPT).
+ * Messages: slirp/wire/dns_wire.h.  RFC 5452 (forgery), 5625 (a relay changes nothing it need not).
  */
 #include "gateway/dns_relay.h"
 #include "gateway/hostsock.h"
 #include "slirp/base/bytes.h"
 #include "slirp/base/htab.h"
 #include "slirp/base/siphash.h"
+#include "slirp/wire/dns_wire.h"
 
 #include <errno.h>
 #include <string.h>
@@ -26,11 +27,6 @@
 #include <unistd.h>
 
 enum {
-	DNS_HEADER = 12,
-	DNS_NAME_MAX = 255,
-	DNS_LABEL_MAX = 63,
-	DNS_TYPE_OPT = 41,
-	DNS_UDP_MIN = 512,    /* what every guest can take */
 	DNS_QUERY_MAX = 4096, /* no real query is near it: at most 271 bytes, then one OPT or a signature */
 	DNS_READS = 4,	      /* datagrams per event */
 	DNS_PORT = 53,
@@ -39,14 +35,15 @@ enum {
 	DNS_PENALTY_US = 30000000,
 };
 
-/* Bits of the third and fourth byte. */
-enum { DNS_QR = 0x80, DNS_OPCODE = 0x78, DNS_TC = 0x02, DNS_RD = 0x01, DNS_RA = 0x80, DNS_CD = 0x10, DNS_RCODE = 0x0f };
-enum { DNS_FORMERR = 1, DNS_SERVFAIL = 2, DNS_NOTIMP = 4 };
+/* Until when a server stands behind the others because it failed; 0 or past: healthy. */
+struct dns_health {
+	int64_t udp, tcp;
+};
 
 struct dns_relay {
 	struct loop *loop;
 	struct dns_relay_config cfg;
-	int64_t bad_until[DNS_RELAY_SERVERS]; /* a server that failed; 0 or past: healthy */
+	struct dns_health health[DNS_RELAY_SERVERS];
 	struct htab by_guest;
 	struct siphash_key key;
 	struct list inflight; /* oldest first */
@@ -75,70 +72,6 @@ struct dns_query {
 	uint32_t len;
 	uint8_t msg[]; /* under our id */
 };
-
-/* --- messages --- */
-
-/* Where the name at `at` ends; 0: malformed.  A pointer ends a name and is never followed; `pointers`: it is legal. */
-static uint32_t dns_name_end(const uint8_t *m, uint32_t len, uint32_t at, bool pointers)
-{
-	uint32_t start = at;
-
-	while (at < len && at - start < DNS_NAME_MAX) {
-		if (m[at] == 0)
-			return at + 1;
-		if (m[at] >= 0xc0)
-			return pointers && at + 2 <= len ? at + 2 : 0;
-		if (m[at] > DNS_LABEL_MAX)
-			return 0;
-		at += 1u + m[at];
-	}
-	return 0;
-}
-
-/* False: malformed.  *ret_end: where the question ends; *ret_udp: what the guest can take. */
-static bool dns_query_parse(const uint8_t *m, uint32_t len, uint32_t *ret_end, uint32_t *ret_udp)
-{
-	uint32_t records, end, at, udp = DNS_UDP_MIN;
-
-	if (len < DNS_HEADER || (m[2] & DNS_QR) || bytes_get16(m + 4) != 1)
-		return false;
-	at = dns_name_end(m, len, DNS_HEADER, false);
-	if (!at || len - at < 4)
-		return false;
-	at += 4;
-	end = at;
-	records = (uint32_t)bytes_get16(m + 6) + bytes_get16(m + 8) + bytes_get16(m + 10);
-	for (; records; records--) { /* each takes at least 11 bytes, so the message bounds this */
-		uint32_t fixed = dns_name_end(m, len, at, true);
-
-		if (!fixed || len - fixed < 10 || len - fixed - 10 < bytes_get16(m + fixed + 8))
-			return false;
-		if (bytes_get16(m + fixed) == DNS_TYPE_OPT)
-			udp = MAX(bytes_get16(m + fixed + 2), DNS_UDP_MIN);
-		at = fixed + 10 + bytes_get16(m + fixed + 8);
-	}
-	*ret_end = end;
-	*ret_udp = udp;
-	return true;
-}
-
-/* Is this the answer to q?  Names compare without case; length bytes are below 'A', so that is right for them too. */
-static bool dns_answer_matches(const struct dns_query *q, const uint8_t *m, uint32_t len)
-{
-	uint32_t name_end = q->q_end - 4;
-
-	if (len < DNS_HEADER || memcmp(m, q->msg, 2) || !(m[2] & DNS_QR) || ((m[2] ^ q->msg[2]) & DNS_OPCODE))
-		return false;
-	if (bytes_get16(m + 4) == 0) /* a server that did not understand the query may not repeat it */
-		return (m[3] & DNS_RCODE) == DNS_FORMERR || (m[3] & DNS_RCODE) == DNS_NOTIMP;
-	if (bytes_get16(m + 4) != 1 || len < q->q_end || memcmp(m + name_end, q->msg + name_end, 4))
-		return false;
-	for (uint32_t i = DNS_HEADER; i < name_end; i++) {
-		if (g_ascii_tolower((char)m[i]) != g_ascii_tolower((char)q->msg[i]))
-			return false;
-	}
-	return true;
-}
 
 /* --- one query --- */
 
@@ -171,11 +104,8 @@ static void dns_query_deliver(struct dns_query *q, uint8_t *m, uint32_t len)
 	struct dns_relay *r = q->relay;
 
 	bytes_put16(m, q->guest_id);
-	if (len > q->limit) {
-		len = bytes_get16(m + 4) ? q->q_end : DNS_HEADER;
-		m[2] |= DNS_TC;
-		memset(m + 6, 0, 6);
-	}
+	if (len > q->limit)
+		len = dns_wire_truncate(m, q->q_end);
 	r->cfg.answer(r->cfg.arg, &q->tuple, m, len);
 	dns_query_end(q);
 }
@@ -187,21 +117,18 @@ static void dns_query_fail(struct dns_query *q)
 
 	if (r->cfg.n_servers)
 		reason_count(r->cfg.drops, R_DNS_TIMEOUT);
-	memcpy(r->buf, q->msg, q->q_end);
-	r->buf[2] = DNS_QR | (q->msg[2] & (DNS_OPCODE | DNS_RD));
-	r->buf[3] = DNS_RA | (q->msg[3] & DNS_CD) | DNS_SERVFAIL;
-	memset(r->buf + 6, 0, 6);
-	dns_query_deliver(q, r->buf, q->q_end);
+	dns_query_deliver(q, r->buf, dns_wire_put_servfail(r->buf, q->msg, q->q_end));
 }
 
-/* The best server outside `skip`: healthy ones as configured, then those whose penalty ends first.  -1: none. */
-static int dns_relay_pick(const struct dns_relay *r, unsigned skip, int64_t now)
+/* The best server outside `skip`: healthy ones as configured, then those whose penalty ends first.  -1: none.  tcp: for a flow over TCP. */
+static int dns_relay_pick(const struct dns_relay *r, unsigned skip, bool tcp, int64_t now)
 {
 	int64_t best_bad = INT64_MAX;
 	int best = -1;
 
 	for (unsigned i = 0; i < r->cfg.n_servers; i++) {
-		int64_t bad = r->bad_until[i] > now ? r->bad_until[i] : 0;
+		const struct dns_health *h = &r->health[i];
+		int64_t until = tcp ? MAX(h->udp, h->tcp) : h->udp, bad = until > now ? until : 0;
 
 		if (!(skip & 1u << i) && bad < best_bad) {
 			best = (int)i;
@@ -268,7 +195,7 @@ static int dns_query_send_to(struct dns_query *q, unsigned server)
 static void dns_query_judge(struct dns_query *q, int64_t bad_until)
 {
 	if (q->generation == q->relay->generation)
-		q->relay->bad_until[q->server] = bad_until;
+		q->relay->health[q->server].udp = bad_until;
 }
 
 static void dns_query_blame(struct dns_query *q, int64_t now)
@@ -291,11 +218,11 @@ static int dns_query_ask(struct dns_query *q, int64_t now)
 {
 	dns_query_catch_up(q);
 	for (;;) {
-		int server = dns_relay_pick(q->relay, q->tried | q->dead, now), err;
+		int server = dns_relay_pick(q->relay, q->tried | q->dead, false, now), err;
 
 		if (server < 0) { /* everyone was asked: begin again */
 			q->tried = 0;
-			server = dns_relay_pick(q->relay, q->dead, now);
+			server = dns_relay_pick(q->relay, q->dead, false, now);
 		}
 		if (server < 0)
 			return -EHOSTUNREACH;
@@ -351,7 +278,7 @@ static void dns_query_event(struct loop_watch *w, uint32_t events, int64_t now)
 			dns_query_go_on(q, now);
 			return;
 		}
-		if (dns_answer_matches(q, r->buf, (uint32_t)n)) {
+		if (dns_wire_is_answer(r->buf, (uint32_t)n, q->msg, q->q_end)) {
 			dns_query_judge(q, 0);
 			r->answers++;
 			dns_query_deliver(q, r->buf, (uint32_t)n);
@@ -444,10 +371,11 @@ static enum reason dns_query_start(struct dns_query *q, int64_t now)
 enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const struct iovec *data, int n, uint32_t len,
 			    int64_t now)
 {
-	uint32_t hash, q_end, udp, at = 0;
+	uint32_t hash, at = 0;
+	struct dns_wire_query m;
 	struct dns_query *q;
 
-	if (len < DNS_HEADER || len > DNS_QUERY_MAX)
+	if (len > DNS_QUERY_MAX)
 		return R_DNS_MALFORMED;
 	for (int i = 0; i < n && at < len; i++) { /* guest memory is read once */
 		uint32_t piece = (uint32_t)MIN(data[i].iov_len, len - at);
@@ -456,16 +384,16 @@ enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const st
 			memcpy(r->buf + at, data[i].iov_base, piece);
 		at += piece;
 	}
-	if (at < len || !dns_query_parse(r->buf, len, &q_end, &udp))
+	if (at < len || dns_wire_query_parse(r->buf, len, &m))
 		return R_DNS_MALFORMED;
-	hash = dns_relay_hash(r, t, bytes_get16(r->buf));
+	hash = dns_relay_hash(r, t, m.id);
 	if (dns_relay_find(r, hash, t, len))
 		return R_ACCEPTED;
 	q = dns_query_new(r, t, len, hash, now);
 	if (!q)
 		return R_NO_MEMORY;
-	q->q_end = q_end;
-	q->limit = MIN(udp, r->cfg.max_answer);
+	q->q_end = m.end;
+	q->limit = MIN(m.udp, r->cfg.max_answer);
 	r->queries++;
 	return dns_query_start(q, now);
 }
@@ -483,7 +411,7 @@ struct dns_relay *dns_relay_new(struct loop *loop, const struct dns_relay_config
 	r->loop = loop;
 	r->cfg = *cfg;
 	r->cfg.n_servers = MIN(cfg->n_servers, DNS_RELAY_SERVERS);
-	r->cfg.max_answer = MAX(cfg->max_answer, DNS_UDP_MIN);
+	r->cfg.max_answer = MAX(cfg->max_answer, DNS_WIRE_UDP_MIN);
 	r->cfg.port = cfg->port ? cfg->port : DNS_PORT;
 	r->cfg.try_timeout = cfg->try_timeout ? cfg->try_timeout : DNS_TRY_US;
 	r->cfg.total_timeout = cfg->total_timeout ? cfg->total_timeout : DNS_TOTAL_US;
@@ -504,7 +432,7 @@ void dns_relay_free(struct dns_relay *r)
 
 bool dns_relay_server(const struct dns_relay *r, struct addr *ret)
 {
-	int server = dns_relay_pick(r, 0, loop_now(r->loop));
+	int server = dns_relay_pick(r, 0, true, loop_now(r->loop));
 
 	if (server < 0)
 		return false;
@@ -512,9 +440,32 @@ bool dns_relay_server(const struct dns_relay *r, struct addr *ret)
 	return true;
 }
 
+bool dns_relay_server_failed(struct dns_relay *r, const struct addr *failed, unsigned tries, int64_t age, struct addr *ret)
+{
+	int64_t now = loop_now(r->loop);
+
+	for (unsigned i = 0; i < r->cfg.n_servers; i++) {
+		if (addr_eq(&r->cfg.servers[i], failed))
+			r->health[i].tcp = now + r->cfg.penalty;
+	}
+	return tries < r->cfg.n_servers && age < r->cfg.total_timeout && dns_relay_server(r, ret);
+}
+
+void dns_relay_host_changed(struct dns_relay *r, int64_t now)
+{
+	memset(r->health, 0, sizeof(r->health));
+	for (struct list *n = r->inflight.next; n != &r->inflight; n = n->next) {
+		struct dns_query *q = container_of(n, struct dns_query, node);
+
+		dns_query_hang_up(q);
+		q->tried = q->dead = 0;
+		loop_timer_set(r->loop, &q->timer, now); /* is queued: cannot fail */
+	}
+}
+
 bool dns_relay_set_servers(struct dns_relay *r, const struct addr *servers, unsigned n)
 {
-	int64_t bad_until[DNS_RELAY_SERVERS] = { 0 };
+	struct dns_health health[DNS_RELAY_SERVERS] = { 0 };
 
 	n = MIN(n, DNS_RELAY_SERVERS);
 	if (n == r->cfg.n_servers && (!n || !memcmp(servers, r->cfg.servers, n * sizeof(*servers))))
@@ -522,12 +473,12 @@ bool dns_relay_set_servers(struct dns_relay *r, const struct addr *servers, unsi
 	for (unsigned i = 0; i < n; i++) {
 		for (unsigned k = 0; k < r->cfg.n_servers; k++) {
 			if (addr_eq(&servers[i], &r->cfg.servers[k]))
-				bad_until[i] = r->bad_until[k];
+				health[i] = r->health[k];
 		}
 	}
 	if (n)
 		memcpy(r->cfg.servers, servers, n * sizeof(*servers));
-	memcpy(r->bad_until, bad_until, sizeof(bad_until));
+	memcpy(r->health, health, sizeof(health));
 	r->cfg.n_servers = n;
 	r->generation++;
 	return true;

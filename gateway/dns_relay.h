@@ -7,7 +7,7 @@
  * What it is not: a cache, a resolver, a policy.  DNS over TCP is an ordinary flow that map.c leads to
  * dns_relay_server().
  * Bounds: 256 queries in flight; one more gives up the oldest.  5 s in all per query.  RFC 1035, 5452, 6891.
- * Below: loop.h, hostsock.h, slirp/base.  Above: gateway.c.
+ * Below: loop.h, hostsock.h, slirp/base, slirp/wire/dns_wire.h.  Above: gateway.c.
  */
 #ifndef GATEWAY_DNS_RELAY_H
 #define GATEWAY_DNS_RELAY_H
@@ -26,7 +26,7 @@ struct dns_relay;
 struct dns_relay_config {
 	struct addr servers[DNS_RELAY_SERVERS];
 	unsigned n_servers;
-	uint16_t max_answer; /* the caller's MTU limit; at least 512 (RFC 1035 4.2.1) */
+	uint16_t max_answer; /* the largest datagram that answer() takes; at least 512 (RFC 1035 4.2.1) */
 	/* DNS_FULL, DNS_MISMATCH, DNS_TIMEOUT, NO_DNS are counted here; dns_relay_query()'s are the caller's. */
 	struct reason_tally *drops;
 	/* A message for the guest of flow t, at most max_answer bytes.  Called from the loop. */
@@ -50,8 +50,15 @@ void dns_relay_free(struct dns_relay *r);
 enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const struct iovec *data, int n, uint32_t len,
 			    int64_t now);
 
-/* The name server that flows over TCP should use: the first healthy one.  False: there is none. */
+/* The name server that a flow over TCP should use: the first that is healthy over UDP and TCP.  False: there is none. */
 bool dns_relay_server(const struct dns_relay *r, struct addr *ret);
+/* `failed` could not be reached over TCP; what UDP knows of it stays.  *ret: the next one for that flow, of which `tries` dials have failed, the
+ * first begun `age` ago.  False: everybody was tried, or total_timeout is over. */
+bool dns_relay_server_failed(struct dns_relay *r, const struct addr *failed, unsigned tries, int64_t age, struct addr *ret);
+
+/* Addresses, routes or interfaces of the host have changed: nobody is held to have failed any more, and queries in flight ask anew, from new
+ * sockets.  Bounded by DNS_RELAY_INFLIGHT; the caller sees to it that many changes at once are one call. */
+void dns_relay_host_changed(struct dns_relay *r, int64_t now);
 
 /* The servers from now on, at most DNS_RELAY_SERVERS are taken.  New queries ask them, with what is known of those that stay; a query in flight
  * still takes the answer it waits for, and its next try asks the new ones.  False: they are the same, nothing changes. */

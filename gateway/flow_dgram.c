@@ -10,6 +10,7 @@
 #include "slirp/base/siphash.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <sys/random.h>
 
 enum dgram_class { DGRAM_UNREPLIED, DGRAM_DNS, DGRAM_REPLIED, DGRAM_CLASSES }; /* in the order in which the cap evicts them */
@@ -29,6 +30,7 @@ struct dgram_sock {
 	struct list lru;   /* in table.lru */
 	struct list peers; /* dgram_peer.sibling */
 	bool closed;
+	unsigned ifindex; /* of the outbound interface when it was opened */
 	struct loop_reap reap;
 };
 
@@ -51,6 +53,7 @@ struct flow_dgram {
 	struct list ages[DGRAM_CLASSES]; /* least recently used first */
 	struct list lru;
 	struct loop_timer timer; /* set while there are sessions; may be early */
+	unsigned ifindex;	 /* of the outbound interface; 0: none, or it is not there */
 	int64_t share;		 /* descriptors that are ours at most */
 	struct flow_dgram_stats stats;
 };
@@ -126,7 +129,7 @@ static struct dgram_peer *dgram_oldest(const struct flow_dgram *d, int class)
 }
 
 /* The timer is never moved for a datagram: it may find that its session was used since, and is set again then. */
-static void dgram_arm(struct flow_dgram *d)
+static bool dgram_arm(struct flow_dgram *d)
 {
 	int64_t at = TIMERQ_NEVER;
 
@@ -136,7 +139,7 @@ static void dgram_arm(struct flow_dgram *d)
 		if (p)
 			at = MIN(at, dgram_due(d, p));
 	}
-	loop_timer_set(d->env.loop, &d->timer, at);
+	return loop_timer_set(d->env.loop, &d->timer, at);
 }
 
 static void dgram_touch(struct dgram_peer *p, bool from_host, int64_t now)
@@ -263,6 +266,7 @@ static enum reason dgram_sock_make(struct flow_dgram *d, const struct endpoint *
 	}
 	s->table = d;
 	s->guest = *guest;
+	s->ifindex = d->ifindex;
 	list_init(&s->lru);
 	list_init(&s->peers);
 	list_push_tail(&d->lru, &s->lru);
@@ -296,12 +300,27 @@ static struct dgram_peer *dgram_peer_make(struct dgram_sock *s, const struct end
 	return p;
 }
 
+/* A socket that is bound to an interface that is no longer there is of no use: it goes with its sessions, unless it has gathered something. */
+static bool dgram_stale(struct flow_dgram *d, struct dgram_sock *s)
+{
+	if (s->ifindex == d->ifindex || host_udp_busy(&s->udp))
+		return false;
+	while (!list_empty(&s->peers))
+		dgram_peer_end(d, container_of(s->peers.next, struct dgram_peer, sibling));
+	dgram_sock_close(s);
+	return true;
+}
+
 /* The first datagram to a far endpoint. */
 static enum reason dgram_open(struct flow_dgram *d, const struct tuple *t, const struct dgram_meta *m, int64_t now, struct dgram_peer **ret)
 {
 	struct dgram_sock *s = dgram_find_sock(d, &t->guest);
 	struct endpoint mapped;
-	enum reason r = d->env.map(d->env.arg, &t->far, &mapped);
+	enum reason r;
+
+	if (s && dgram_stale(d, s))
+		s = NULL;
+	r = d->env.map(d->env.arg, &t->far, &mapped);
 
 	if (!r && !s)
 		r = dgram_sock_make(d, &t->guest, m, &s);
@@ -313,9 +332,11 @@ static enum reason dgram_open(struct flow_dgram *d, const struct tuple *t, const
 		return R_NO_MEMORY;
 	}
 	dgram_touch(*ret, false, now);
-	if (!d->timer.timer.slot || d->timer.timer.at > dgram_due(d, *ret))
-		dgram_arm(d);
-	return R_ACCEPTED;
+	if ((d->timer.timer.slot && d->timer.timer.at <= dgram_due(d, *ret)) || dgram_arm(d))
+		return R_ACCEPTED;
+	dgram_peer_end(d, *ret); /* a session that nobody times would stay for ever */
+	dgram_sock_close(s);
+	return R_NO_MEMORY;
 }
 
 /* ------------------------------------------------------------------ datagrams */
@@ -333,6 +354,8 @@ enum reason flow_dgram_send(struct flow_dgram *d, const struct tuple *t, const s
 	enum reason r;
 
 	m.hop_limit = m.hop_limit > 1 ? m.hop_limit - 1 : 1; /* we are a router; the core has answered those that end here */
+	if (p && dgram_stale(d, p->sock))
+		p = NULL;
 	if (p)
 		dgram_touch(p, false, now);
 	r = p ? R_ACCEPTED : dgram_open(d, t, &m, now, &p);
@@ -417,11 +440,20 @@ struct flow_dgram *flow_dgram_new(const struct flow_dgram_env *env)
 	for (int class = 0; class < DGRAM_CLASSES; class++)
 		list_init(&d->ages[class]);
 	d->share = hostsock_share(DGRAM_SHARE);
+	flow_dgram_host_changed(d);
 	if (host_udp_pool_init(&d->pool) && htab_init(&d->socks) && htab_init(&d->by_far) && htab_init(&d->by_mapped) &&
 	    getrandom(&d->key, sizeof(d->key), 0) == sizeof(d->key))
 		return d;
 	flow_dgram_free(d);
 	return NULL;
+}
+
+void flow_dgram_host_changed(struct flow_dgram *d)
+{
+	unsigned ifindex = *d->env.origin->outbound_if ? if_nametoindex(d->env.origin->outbound_if) : 0;
+
+	if (ifindex) /* while it is away, the old sockets may as well wait for it */
+		d->ifindex = ifindex;
 }
 
 void flow_dgram_free(struct flow_dgram *d)
@@ -444,4 +476,5 @@ void flow_dgram_stats(const struct flow_dgram *d, struct flow_dgram_stats *ret)
 	*ret = d->stats;
 	ret->sends = d->pool.stats.sends;
 	ret->receives = d->pool.stats.receives;
+	ret->raised = d->pool.stats.raised;
 }

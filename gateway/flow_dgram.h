@@ -27,6 +27,7 @@ struct flow_dgram_stats {
 	uint64_t to_host, to_guest;    /* datagrams */
 	uint64_t evicted;	       /* sessions, at the caps */
 	uint64_t sends, receives;      /* system calls for them */
+	uint64_t raised;	       /* bytes of receive buffers beyond the usual, of all sockets now */
 };
 
 struct flow_dgram_env {
@@ -63,6 +64,10 @@ void flow_dgram_flush(struct flow_dgram *d, int64_t now);
 void flow_dgram_expire(struct flow_dgram *d, int64_t now);
 /* Somebody needs a descriptor: closes the least recently used socket.  False: there is none to give. */
 bool flow_dgram_give_way(struct flow_dgram *d);
+
+/* Interfaces of the host have changed.  A socket is bound to --outbound-if by its number: where that is another now, sockets made before are
+ * left behind one by one, when their guest endpoint next sends. */
+void flow_dgram_host_changed(struct flow_dgram *d);
 
 void flow_dgram_stats(const struct flow_dgram *d, struct flow_dgram_stats *ret);
 

@@ -10,10 +10,13 @@
 #include "gateway/flow_dgram.h"
 #include "gateway/flow_echo.h"
 #include "gateway/flow_tcp.h"
+#include "gateway/guestfwd.h"
 #include "gateway/hostinfo.h"
+#include "gateway/inbound.h"
 #include "gateway/loop.h"
 #include "gateway/journal.h"
 #include "gateway/map.h"
+#include "gateway/publisher.h"
 #include "gateway/resolv.h"
 #include "gateway/resolv_watch.h"
 #include "slirp/tcp_conn.h"
@@ -22,11 +25,15 @@
 #include <glib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #define GATEWAY_RESOLV_CONF "/etc/resolv.conf"
 
 enum {
 	GATEWAY_DNS_PORT = 53,
+	GATEWAY_DNS_DIAL = 2000000, /* microseconds for one name server over TCP, as over UDP */
+	GATEWAY_SETTLE = 100000, /* microseconds from the first change of the host to what follows from it */
+	GATEWAY_DNS_ANSWER = 65535 - 40 - 8, /* beyond the guest's MTU it goes in fragments */
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
 	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
 	GATEWAY_NTH_GW = 2,
@@ -44,13 +51,17 @@ struct gateway {
 	struct flow_table flows;
 	struct host_tcp_pool pool;
 	struct hostsock_origin origin;
-	struct flow_tcp_env tcp_env;
+	struct flow_tcp_env tcp_env, dns_env; /* dns_env: to name servers */
+	struct inbound inbound;
+	rlim_t descriptors; /* the limit */
 	struct flow_dgram *udp;
 	struct flow_echo *echo;
+	struct guestfwd *guestfwd;
 	struct dns_relay *dns;
 	struct resolv_watch *resolv; /* NULL: the name servers were given */
 	struct hostinfo *hostinfo;
 	struct loop_watch hostinfo_watch;
+	struct loop_timer host_settled; /* set while changes of the host gather */
 	struct reason_tally drops;
 	void (*on_gone)(void *arg, int err);
 	void *on_gone_arg;
@@ -111,21 +122,72 @@ static void gw_tx_put(struct stack_host *h, struct tx_slot *slot, const struct f
 	l->ops->tx_put(l, slot, meta, used);
 }
 
+static bool gw_is_dns(const struct gateway *gw, const struct endpoint *far)
+{
+	return far->port == GATEWAY_DNS_PORT && addr_eq(&far->addr, addr_is_v4(&far->addr) ? &gw->cfg.dns4 : &gw->cfg.dns6);
+}
+
 static enum reason gw_tcp_syn(struct stack_host *h, const struct tuple *t, struct tcp_conn **ret)
 {
 	struct gateway *gw = gw_of(h);
+	struct flow_tcp_env *env;
 	struct endpoint to;
-	enum reason r = map_to_host(&gw->cfg, gw->hostinfo, gw->dns, &t->far, &to);
+	enum reason r;
 
+	if (guestfwd_syn(gw->guestfwd, &t->far, ret, &r))
+		return r;
+	r = map_to_host(&gw->cfg, gw->hostinfo, gw->dns, &t->far, &to);
 	if (r)
 		return r;
-	r = flow_tcp_open(&gw->tcp_env, &to, ret);
-	return r == R_NO_DESCRIPTOR && flow_dgram_give_way(gw->udp) ? flow_tcp_open(&gw->tcp_env, &to, ret) : r; /* UDP gives way */
+	env = gw_is_dns(gw, &t->far) ? &gw->dns_env : &gw->tcp_env;
+	return flow_tcp_open(env, &to, ret);
+}
+
+static bool gw_give_way(void *arg)
+{
+	return flow_dgram_give_way(((struct gateway *)arg)->udp);
+}
+
+static void gw_tcp_established(struct stack_host *h, struct tcp_conn *c)
+{
+	flow_tcp_established(c);
+}
+
+/* Descriptors and raised receive buffers; flows are the table's own. */
+static unsigned gw_full(void *arg)
+{
+	struct gateway *gw = arg;
+	struct flow_dgram_stats us = { 0 };
+	struct flow_echo_stats es = { 0 };
+	unsigned descriptors, buffers;
+
+	flow_dgram_stats(gw->udp, &us);
+	flow_echo_stats(gw->echo, &es);
+	descriptors = pressure_percent(gw->flows.now + us.sockets + es.now, gw->descriptors);
+	buffers = pressure_percent(GATEWAY_RCVBUF_BUDGET - gw->pool.rcvbuf_budget, GATEWAY_RCVBUF_BUDGET);
+	return descriptors > buffers ? descriptors : buffers;
+}
+
+static void gw_pressure(void *arg, bool on)
+{
+	struct gateway *gw = arg;
+
+	journal_say(gw->cfg.journal, JOURNAL_INFO, on ? "pressure: %u TCP flows of %u; idle ones are probed, and make room" :
+							  "pressure is over: %u TCP flows of %u", gw->flows.now, flow_max(&gw->flows));
+	stack_pressure(gw->stack, on, loop_now(gw->loop));
 }
 
 static void gw_tcp_gone(struct stack_host *h, struct tcp_conn *c, enum reason why)
 {
-	flow_tcp_gone(c, why);
+	if (c->owner == GUESTFWD_OWNER)
+		guestfwd_gone(c, why);
+	else
+		flow_tcp_gone(c, why);
+}
+
+static bool gw_stands_for(struct stack_host *h, const struct addr *a)
+{
+	return guestfwd_has(gw_of(h)->guestfwd, a);
 }
 
 static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const struct dgram_meta *m, const struct iovec *data, int n,
@@ -205,14 +267,40 @@ static void gw_dns_answer(void *arg, const struct tuple *t, const uint8_t *msg, 
 	stack_dgram(gw->stack, t, &(struct dgram_meta){ 0 }, &(struct iovec){ (void *)msg, len }, 1, len);
 }
 
-static bool gw_give_way(void *arg)
-{
-	return flow_dgram_give_way(((struct gateway *)arg)->udp);
-}
-
+/* A change seldom comes alone: the first one starts the clock, the others join it. */
 static void gw_hostinfo_event(struct loop_watch *w, uint32_t events, int64_t now)
 {
-	hostinfo_read(container_of(w, struct gateway, hostinfo_watch)->hostinfo);
+	struct gateway *gw = container_of(w, struct gateway, hostinfo_watch);
+
+	hostinfo_read(gw->hostinfo);
+	if (gw->hostinfo->changes && !gw->host_settled.timer.slot)
+		loop_timer_set(gw->loop, &gw->host_settled, now + GATEWAY_SETTLE); /* no memory: the next change tries again */
+}
+
+static void gw_host_changed(struct loop_timer *t, int64_t now)
+{
+	struct gateway *gw = container_of(t, struct gateway, host_settled);
+
+	gw->hostinfo->changes = 0;
+	dns_relay_host_changed(gw->dns, now);
+	flow_dgram_host_changed(gw->udp);
+}
+
+/* DNS over TCP: the next name server. */
+static bool gw_dns_again(void *arg, const struct endpoint *failed, unsigned tries, int64_t age, struct endpoint *ret)
+{
+	struct gateway *gw = arg;
+
+	ret->port = failed->port;
+	return dns_relay_server_failed(gw->dns, &failed->addr, tries, age, &ret->addr);
+}
+
+/* The host's loopback, which only the gateway's address leads to: the other family's. */
+static bool gw_loopback_again(void *arg, const struct endpoint *failed, unsigned tries, int64_t age, struct endpoint *ret)
+{
+	(void)arg;
+	(void)age;
+	return tries == 1 && map_other_loopback(failed, ret);
 }
 
 static void gw_link_gone(void *arg, int err)
@@ -265,15 +353,15 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 		return false;
 	}
 	gw->host = (struct stack_host){ .tx_get = gw_tx_get, .tx_put = gw_tx_put, .tcp_syn = gw_tcp_syn, .tcp_gone = gw_tcp_gone,
-					.dgram = gw_dgram, .echo = gw_echo };
+					.tcp_established = gw_tcp_established, .dgram = gw_dgram, .echo = gw_echo,
+					.stands_for = gw_stands_for };
 	gw->stack = stack_new(&sc, &gw->host, &gw->drops);
 	return gw->stack || gw_no_memory(err);
 }
 
 static bool gw_make_dns(struct gateway *gw, GError **err)
 {
-	uint32_t headers = (gw->cfg.v6 ? 40 : 20) + 8;
-	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = (uint16_t)(gw->cfg.mtu - headers), .drops = &gw->drops, .mem = gw->cfg.mem,
+	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = GATEWAY_DNS_ANSWER, .drops = &gw->drops, .mem = gw->cfg.mem,
 				       .answer = gw_dns_answer, .give_way = gw_give_way, .arg = gw };
 
 	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
@@ -316,6 +404,13 @@ static bool gw_make_echo(struct gateway *gw, GError **err)
 	return gw->echo || gw_no_memory(err);
 }
 
+static bool gw_make_guestfwd(struct gateway *gw, GError **err)
+{
+	gw->guestfwd = guestfwd_new(&(struct guestfwd_env){ .loop = gw->loop, .tcp = &gw->tcp_env, .closes = &gw->flows.closes,
+							    .drained = gw->cfg.guestfwd_drained, .arg = gw->cfg.guestfwd_arg });
+	return gw->guestfwd || gw_no_memory(err);
+}
+
 /* Before gw_make_dns() reads the file: no change goes unseen. */
 static void gw_make_resolv(struct gateway *gw)
 {
@@ -345,21 +440,49 @@ static bool gw_make_hostinfo(struct gateway *gw, GError **err)
 	return gw_no_memory(err);
 }
 
+static bool gw_make_flows(struct gateway *gw, GError **err)
+{
+	struct flow_table_ops ops = flow_tcp_ops();
+	struct siphash_key key;
+	struct rlimit rl;
+
+	ops.full = gw_full;
+	ops.pressure = gw_pressure;
+	ops.arg = gw;
+	gw->descriptors = getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur == RLIM_INFINITY ? INT32_MAX : rl.rlim_cur;
+	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+		return gw_no_memory(err);
+	return flow_table_init(&gw->flows, gw->loop, &gw->cfg.tune, &ops, &key, gw->cfg.mem) || gw_no_memory(err);
+}
+
 static bool gw_make(struct gateway *gw, GError **err)
 {
+	static const struct hostsock_origin anywhere;
 	const struct gateway_config *cfg = &gw->cfg;
 
 	loop_use_mem(gw->loop, cfg->mem);
-	flow_table_init(&gw->flows, gw->loop, 0, 0);
+	if (!gw_make_flows(gw, err))
+		return false;
 	gw->pool = (struct host_tcp_pool){ .loop = gw->loop, .rcvbuf_budget = GATEWAY_RCVBUF_BUDGET };
 	gw->origin.outbound4 = cfg->outbound4;
 	gw->origin.outbound6 = cfg->outbound6;
 	g_strlcpy(gw->origin.outbound_if, cfg->outbound_if, sizeof(gw->origin.outbound_if));
 	gw->tcp_env = (struct flow_tcp_env){ .mem = cfg->mem, .table = &gw->flows, .pool = &gw->pool, .origin = &gw->origin,
-					     .dial_timeout = FLOW_TCP_DIAL_TIMEOUT, .own_addresses = cfg->host_loopback || cfg->own_addresses };
+					     .again = gw_loopback_again, .give_way = gw_give_way, .arg = gw, .own_addresses = cfg->host_loopback || cfg->own_addresses };
+	gw->host_settled.fn = gw_host_changed;
+	gw->dns_env = gw->tcp_env; /* as for DNS over UDP: from wherever the host reaches its name servers, loopback among them */
+	gw->dns_env.origin = &anywhere;
+	gw->dns_env.dial_timeout = GATEWAY_DNS_DIAL;
+	gw->dns_env.own_addresses = true;
+	gw->dns_env.again = gw_dns_again;
+	gw->dns_env.arg = gw;
 	gw_make_resolv(gw);
-	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) || !gw_make_stack(gw, err))
+	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) ||
+	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
 		return false;
+	inbound_init(&gw->inbound, &gw->tcp_env, gw->stack);
+	if (cfg->publisher)
+		publisher_begin(cfg->publisher, gw->loop, &gw->inbound, &gw->cfg);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
 	return true;
 }
@@ -386,13 +509,19 @@ struct gateway *gateway_new_on(const struct gateway_config *cfg, struct link *li
 struct gateway *gateway_new(const struct gateway_config *cfg, struct link *link, GMainContext *ctx, GError **err)
 {
 	struct loop *loop = loop_new(ctx, err);
+	struct gateway *gw;
 
 	if (!loop) {
 		link_free(link);
 		return NULL;
 	}
 	loop_linger(loop);
-	return gateway_new_on(cfg, link, loop, err);
+	gw = gateway_new_on(cfg, link, loop, err);
+	if (!gw)
+		return NULL;
+	stack_link_up(gw->stack, loop_now(loop));
+	loop_kick(loop);
+	return gw;
 }
 
 void gateway_free(struct gateway *gw)
@@ -401,17 +530,27 @@ void gateway_free(struct gateway *gw)
 		return;
 	if (gw->stack)
 		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now(gw->loop));
+	if (gw->cfg.publisher)
+		publisher_end(gw->cfg.publisher);
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
+	loop_timer_set(gw->loop, &gw->host_settled, TIMERQ_NEVER);
 	flow_dgram_free(gw->udp);
 	flow_echo_free(gw->echo);
 	resolv_watch_free(gw->resolv);
 	dns_relay_free(gw->dns);
 	loop_free(gw->loop);
+	flow_table_clear(&gw->flows);
+	guestfwd_free(gw->guestfwd);
 	hostinfo_free(gw->hostinfo);
 	stack_free(gw->stack);
 	link_free(gw->link);
 	g_free(gw);
+}
+
+struct inbound *gateway_inbound(struct gateway *gw)
+{
+	return &gw->inbound;
 }
 
 void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), void *arg)
@@ -423,6 +562,11 @@ void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), vo
 void gateway_count(struct gateway *gw, enum reason why)
 {
 	reason_count(&gw->drops, why);
+}
+
+struct guestfwd *gateway_guestfwd(struct gateway *gw)
+{
+	return gw->guestfwd;
 }
 
 bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac)
@@ -452,7 +596,9 @@ void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
 		.link_tx_bytes = ss.tx_bytes,
 		.flows_opened = gw->flows.opened,
 		.flows_now = gw->flows.now,
-		.half_open_now = gw->flows.half_open,
+		.half_open_now = gw->flows.half.now,
+		.pressure_now = gw->flows.pressure.on,
+		.pressure_times = gw->flows.pressure.times,
 		.to_host_bytes = ss.to_host_bytes,
 		.to_guest_bytes = ss.to_guest_bytes,
 		.udp_sessions_opened = us.opened,

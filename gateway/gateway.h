@@ -27,7 +27,9 @@ enum {
 	GATEWAY_MTU_MAX = 65521,
 };
 
+struct guestfwd;
 struct hostinfo;
+struct inbound;
 struct journal;
 struct loop;
 struct publisher;
@@ -62,6 +64,8 @@ struct gateway_config {
 	const struct journal *journal;	     /* of the caller, who keeps it; NULL: silence */
 	bool slaac; /* the guest may choose addresses of net6 (a /64) for itself, and is invited to */
 	struct gateway_tunables tune;
+	void (*guestfwd_drained)(void *arg); /* a place of guestfwd takes bytes again; from inside a turn; NULL */
+	void *guestfwd_arg;
 	bool udp_filter_open;		     /* UDP from anybody reaches a port the guest has used; else only from those it has sent to */
 };
 
@@ -70,6 +74,8 @@ struct gateway_stats {
 	uint64_t link_rx_frames, link_rx_bytes; /* from the guest */
 	uint64_t link_tx_frames, link_tx_bytes; /* to the guest */
 	uint64_t flows_opened, flows_now, half_open_now;
+	uint64_t pressure_times; /* that something ran short */
+	bool pressure_now;
 	uint64_t to_host_bytes, to_guest_bytes; /* TCP payload */
 	uint64_t udp_sessions_opened, udp_sessions_now, udp_sockets_now, udp_evicted; /* evicted: sessions, at the caps */
 	uint64_t udp_to_host, udp_to_guest; /* datagrams, without DNS to the relay */
@@ -97,6 +103,10 @@ struct gateway *gateway_new_on(const struct gateway_config *cfg, struct link *li
 /* Resets every flow (the guest and the far sides get RST), then frees.  NULL is a no-op. */
 void gateway_free(struct gateway *gw);
 
+/* For whoever has clients for the guest: inbound_open(). */
+struct inbound *gateway_inbound(struct gateway *gw);
+/* Places of the guest's subnet that lead to something of the application's (guestfwd.h). */
+struct guestfwd *gateway_guestfwd(struct gateway *gw);
 /* Something outside was dropped for this reason. */
 void gateway_count(struct gateway *gw, enum reason why);
 /* The n-th neighbour learned; false: there are no more. */

@@ -91,15 +91,19 @@ static ssize_t host_peek_at(struct host_tcp *h, uint32_t off, const struct iovec
 
 	if (h->peek_mode == HOST_TCP_PEEK_COPY && off)
 		return host_peek_copying(h, off, iov, n);
-	if (h->peek_mode == HOST_TCP_PEEK_OFF ? off != h->peek_at : off) {
+	if (h->peek_mode == HOST_TCP_PEEK_OFF ? off != h->kernel_at : off) {
 		if (setsockopt(h->fd, SOL_SOCKET, SO_PEEK_OFF, &at, sizeof(at))) {
 			h->peek_mode = HOST_TCP_PEEK_COPY; /* this kernel, or this family, has it not */
 			return host_peek_copying(h, off, iov, n);
 		}
 		h->peek_mode = HOST_TCP_PEEK_OFF;
+		h->kernel_at = off; /* also when nothing comes of it */
 	}
 	got = recvmsg(h->fd, &msg, MSG_PEEK | MSG_DONTWAIT);
-	return got < 0 ? -errno : got;
+	if (got < 0)
+		return -errno;
+	h->kernel_at = off + (uint32_t)got;
+	return got;
 }
 
 /* SO_RCVLOWAT grows the buffer without privilege and leaves the kernel's own tuning on; the mark goes back to 1 at once.  How much room
@@ -155,7 +159,7 @@ static size_t host_room(const struct iovec *iov, int n)
 	return room;
 }
 
-static ssize_t host_peek(struct upstream *up, uint32_t off, const struct iovec *iov, int n)
+ssize_t host_tcp_peek(struct upstream *up, uint32_t off, const struct iovec *iov, int n)
 {
 	struct host_tcp *h = host_of(up);
 	ssize_t got;
@@ -171,8 +175,9 @@ static ssize_t host_peek(struct upstream *up, uint32_t off, const struct iovec *
 	}
 	if (got < 0)
 		return host_latch(h, (int)got);
-	h->peek_at = off + (uint32_t)got;
-	if (!h->rdhup && !h->urgent && (size_t)got < host_room(iov, n))
+	if (off + (uint32_t)got > h->peek_at)
+		h->peek_at = off + (uint32_t)got;
+	if (!h->rdhup && !h->urgent && !h->peeks_short && (size_t)got < host_room(iov, n))
 		h->can_read = false; /* emptied: what comes now is a new edge */
 	if (h->peek_at > h->raise_at)
 		host_raise(h);
@@ -192,12 +197,13 @@ static void host_consume(struct upstream *up, uint32_t n)
 			return;
 		n -= (uint32_t)got;
 		h->peek_at -= (uint32_t)got < h->peek_at ? (uint32_t)got : h->peek_at;
+		h->kernel_at -= (uint32_t)got < h->kernel_at ? (uint32_t)got : h->kernel_at;
 	}
 }
 
 /* ------------------------------------------------------------------ write and space */
 
-static ssize_t host_write(struct upstream *up, const struct iovec *iov, int n)
+ssize_t host_tcp_write(struct upstream *up, const struct iovec *iov, int n)
 {
 	struct host_tcp *h = host_of(up);
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
@@ -242,7 +248,7 @@ static uint32_t host_space(struct upstream *up)
 
 /* ------------------------------------------------------------------ the end */
 
-static void host_shutdown(struct upstream *up)
+void host_tcp_shutdown(struct upstream *up)
 {
 	shutdown(host_of(up)->fd, SHUT_WR);
 }
@@ -269,10 +275,10 @@ void host_tcp_close(struct host_tcp *h)
 }
 
 static const struct upstream_ops host_tcp_ops = {
-	.peek = host_peek,
+	.peek = host_tcp_peek,
 	.consume = host_consume,
-	.write = host_write,
-	.shutdown = host_shutdown,
+	.write = host_tcp_write,
+	.shutdown = host_tcp_shutdown,
 	.abort = host_abort,
 	.space = host_space,
 };

@@ -43,9 +43,11 @@ struct host_tcp {
 	bool can_read;		/* set by an edge; cleared by -EAGAIN, or by a short peek with neither FIN nor urgent mark about */
 	bool rdhup;		/* the far side has sent its FIN: EOF stands behind what is queued */
 	bool urgent;		/* urgent data was seen: a peek may stop short at its mark */
+	bool peeks_short;	/* a peek may stop anywhere: AF_UNIX */
 	uint8_t peek_mode;	/* enum host_tcp_peek */
 	bool armed;		/* an EPOLLOUT edge was asked for and has not come */
-	uint32_t peek_at;	/* where the next sequential peek reads: bytes peeked and not consumed */
+	uint32_t peek_at;	/* bytes peeked and not consumed */
+	uint32_t kernel_at;	/* SO_PEEK_OFF as the kernel has it; in PEEK_OFF mode */
 	uint32_t raise_at;	/* raise the receive buffer when peek_at passes this */
 	uint32_t raised;	/* bytes taken from the pool's budget */
 	uint32_t space_left;	/* a lower bound of what write() takes, bytes */
@@ -61,5 +63,10 @@ void host_tcp_init(struct host_tcp *h, struct host_tcp_pool *pool, int fd, struc
 bool host_tcp_event(struct host_tcp *h, uint32_t events);
 /* Closes in order (FIN if that has not been said). Harmless when closed or aborted. */
 void host_tcp_close(struct host_tcp *h);
+
+/* For host_unix.c: the calls that both kinds of socket share. */
+ssize_t host_tcp_peek(struct upstream *up, uint32_t off, const struct iovec *iov, int n);
+ssize_t host_tcp_write(struct upstream *up, const struct iovec *iov, int n);
+void host_tcp_shutdown(struct upstream *up);
 
 #endif

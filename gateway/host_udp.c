@@ -101,6 +101,7 @@ int host_udp_open(struct host_udp *s, struct host_udp_pool *pool, const struct a
 void host_udp_close(struct host_udp *s)
 {
 	list_unlink(&s->dirty);
+	s->pool->stats.raised -= s->raised;
 	loop_watch_close(s->pool->loop, &s->watch);
 }
 

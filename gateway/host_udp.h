@@ -53,10 +53,13 @@ struct host_udp {
 	uint8_t hop_limit, tos; /* of the socket; datagrams that differ carry a control message */
 	int8_t df;		/* 1: IP_PMTUDISC_DO, 0: IP_PMTUDISC_DONT, -1: not set yet */
 	uint32_t local_mtu;	/* what the kernel said with its last EMSGSIZE */
+	uint32_t raised;	/* bytes of receive buffer beyond the usual */
+	unsigned batch;		/* messages that the next receive takes at most */
 };
 
 struct host_udp_stats {
 	uint64_t sends, receives; /* system calls */
+	uint64_t raised;	  /* bytes, of all sockets now */
 };
 
 struct host_udp_rx;

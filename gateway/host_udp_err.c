@@ -156,6 +156,7 @@ bool host_udp_err_local(struct host_udp *s, int err, struct host_udp_error *ret)
 		return true;
 	case ENETUNREACH:
 	case ENETDOWN:
+	case ENODEV: /* the outbound interface is away */
 	case EADDRNOTAVAIL: /* no source address of that family */
 		ret->why = ICMP_UNREACH_NET;
 		return true;

@@ -1,4 +1,4 @@
-/* host_udp_err.h - the error queue of a datagram socket.  Below: host_udp.h.  Above: host_udp.c, host_udp_rx.c, flow_echo.c. */
+/* host_udp_err.h - the error queue of a datagram socket.  Below: host_udp.h.  Above: host_udp.c, host_udp_rx.c, flow_echo.c, dial.c. */
 #ifndef GATEWAY_HOST_UDP_ERR_H
 #define GATEWAY_HOST_UDP_ERR_H
 

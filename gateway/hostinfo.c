@@ -16,7 +16,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { MESSAGE_SIZE = 32768 }; /* what the kernel puts into one datagram of a dump at most */
+enum {
+	MESSAGE_SIZE = 32768, /* what the kernel puts into one datagram of a dump at most */
+	/* Links too: an IPv4 route that goes with its interface is not said to go. */
+	HOSTINFO_GROUPS = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_LINK,
+};
 
 struct place {
 	struct addr addr;
@@ -131,6 +135,29 @@ static int on_message(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
+static int on_note(const struct nlmsghdr *nlh, void *arg)
+{
+	struct followed *h = arg;
+
+	switch (nlh->nlmsg_type) {
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		h->host.changes |= HOSTINFO_ADDRESSES;
+		return on_message(nlh, &h->own);
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		h->host.changes |= HOSTINFO_ROUTES;
+		break;
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		h->host.changes |= HOSTINFO_LINKS;
+		break;
+	default:
+		break;
+	}
+	return MNL_CB_OK;
+}
+
 static int dump_once(struct mnl_socket *nl, struct set *s, uint32_t seq)
 {
 	char buf[MESSAGE_SIZE] __attribute__((aligned(8)));
@@ -200,10 +227,11 @@ static int followed_read(struct hostinfo *host)
 		ssize_t n = mnl_socket_recvfrom(h->notes, buf, sizeof(buf));
 
 		if (n > 0)
-			mnl_cb_run(buf, (size_t)n, 0, 0, on_message, &h->own);
-		else if (n < 0 && (errno == ENOBUFS || errno == ENOSPC))
+			mnl_cb_run(buf, (size_t)n, 0, 0, on_note, h);
+		else if (n < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
 			h->lost = true; /* ENOSPC: libmnl's word for a datagram larger than buf */
-		else if (n < 0 && errno != EINTR)
+			h->host.changes = HOSTINFO_ADDRESSES | HOSTINFO_ROUTES | HOSTINFO_LINKS;
+		} else if (n < 0 && errno != EINTR)
 			break;
 	}
 	if (errno != EAGAIN)
@@ -227,7 +255,7 @@ struct hostinfo *hostinfo_new(GError **err)
 	h->host = (struct hostinfo){ .ops = &ops, .fd = -1 };
 	set_init(&h->own);
 	h->notes = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!h->notes || mnl_socket_bind(h->notes, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, MNL_SOCKET_AUTOPID) < 0)
+	if (!h->notes || mnl_socket_bind(h->notes, HOSTINFO_GROUPS, MNL_SOCKET_AUTOPID) < 0)
 		rc = -errno;
 	else
 		rc = dump(h);

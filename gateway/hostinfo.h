@@ -26,10 +26,14 @@ struct hostinfo_ops {
 	void (*free)(struct hostinfo *h);
 };
 
+/* What has changed; in hostinfo.changes until the owner takes it out. */
+enum { HOSTINFO_ADDRESSES = 1, HOSTINFO_ROUTES = 2, HOSTINFO_LINKS = 4 };
+
 /* The front of every supplier's own struct. */
 struct hostinfo {
 	const struct hostinfo_ops *ops;
 	int fd;
+	unsigned changes;
 };
 
 /* Subscribes and takes the first dump.  NULL with err set when the kernel refuses. */
@@ -49,8 +53,8 @@ static inline int hostinfo_fd(const struct hostinfo *h)
 	return h->fd;
 }
 
-/* Takes what the descriptor has.  After lost notifications (ENOBUFS) the whole set is dumped anew; should that fail, the old set
- * stays in force, -errno comes back, and the next call tries again. */
+/* Takes what the descriptor has and adds to changes what it was about.  After lost notifications (ENOBUFS) the whole set is dumped anew and
+ * everything counts as changed; should the dump fail, the old set stays in force, -errno comes back, and the next call tries again. */
 static inline int hostinfo_read(struct hostinfo *h)
 {
 	return h->ops->read(h);

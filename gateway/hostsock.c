@@ -66,3 +66,11 @@ int hostsock_open_ping(const struct addr *to, const struct hostsock_origin *orig
 {
 	return hostsock_make(to, SOCK_DGRAM, addr_is_v4(to) ? IPPROTO_ICMP : IPPROTO_ICMPV6, origin);
 }
+
+void hostsock_reset(int fd)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}

@@ -37,4 +37,7 @@ int hostsock_open_ping(const struct addr *to, const struct hostsock_origin *orig
 /* That part of this process's descriptor limit, at least 1; INT32_MAX: there is no limit. */
 int64_t hostsock_share(int part);
 
+/* Closes a connected stream socket so that its other side sees RST (AF_UNIX has none: ECONNRESET with bytes unread, else EOF). */
+void hostsock_reset(int fd);
+
 #endif

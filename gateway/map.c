@@ -50,3 +50,15 @@ enum reason map_to_host(const struct gateway_config *cfg, const struct hostinfo 
 	*ret = *dst;
 	return R_ACCEPTED;
 }
+
+bool map_other_loopback(const struct endpoint *to, struct endpoint *ret)
+{
+	bool v4 = addr_is_v4(&to->addr);
+	struct addr here = map_loopback(v4);
+	uint16_t port = to->port;
+
+	if (!addr_eq(&to->addr, &here))
+		return false;
+	*ret = (struct endpoint){ map_loopback(!v4), port };
+	return true;
+}

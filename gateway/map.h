@@ -15,4 +15,7 @@
 enum reason map_to_host(const struct gateway_config *cfg, const struct hostinfo *host, const struct dns_relay *dns,
 			const struct endpoint *dst, struct endpoint *ret);
 
+/* `to` is the host's loopback: *ret (which may be `to`) is that of the other family, to be tried if this one fails.  False: it is not. */
+bool map_other_loopback(const struct endpoint *to, struct endpoint *ret);
+
 #endif

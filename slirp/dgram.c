@@ -13,15 +13,15 @@ enum {
 
 /* ---- from the guest */
 
-/* What the guest is told of a refused datagram. */
-static void dgram_tell(struct stack *st, const struct tuple *t, enum reason why, int64_t now)
+/* What the guest is told of a refused datagram, or of the first of a run. */
+static void dgram_tell(struct stack *st, const struct tuple *t, struct ip_out_error *e, enum reason why)
 {
-	enum icmp_unreach code;
-
+	e->why = ICMP_UNREACH_PORT;
 	if (why == R_UDP_NO_SERVICE || why == R_DIAL_REFUSED)
-		stack_dgram_error(st, t, ICMP_UNREACH_PORT, 0, &t->far.addr, now);
-	else if (ip_out_unreach_code(why, &code))
-		stack_dgram_error(st, t, code, 0, NULL, now);
+		e->from = &t->far.addr;
+	else if (!ip_out_unreach_code(why, &e->why))
+		return;
+	ip_out_dgram_error(st, e, t);
 }
 
 enum reason dgram_in(struct stack *st, const struct tuple *t, const struct dgram_meta *m, const struct payload *l4, int64_t now)
@@ -42,7 +42,7 @@ enum reason dgram_in(struct stack *st, const struct tuple *t, const struct dgram
 	else
 		r = st->host->dgram(st->host, t, m, iov, n, len, now);
 	if (r)
-		dgram_tell(st, t, r, now);
+		dgram_tell(st, t, &(struct ip_out_error){ .now = now, .data = iov, .n = n, .len = m->gso_size ? m->gso_size : len }, r);
 	return r;
 }
 

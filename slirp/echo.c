@@ -8,13 +8,22 @@
 
 /* ---- from the guest */
 
-/* What the guest is told of a refused request. */
-static void echo_tell(struct stack *st, const struct echo *e, enum reason why, int64_t now)
+/* The eight bytes that a request and its reply begin with; the checksum stays zero. */
+static void echo_put(uint8_t *p, uint8_t type, const struct echo *e)
 {
-	enum icmp_unreach code;
+	p[0] = type;
+	p[1] = 0;
+	bytes_put16(p + 2, 0);
+	bytes_put16(p + 4, e->id);
+	bytes_put16(p + 6, e->seq);
+}
 
-	if (ip_out_unreach_code(why, &code))
-		stack_echo_error(st, e, code, 0, NULL, now);
+static void echo_error(struct stack *st, const struct echo *e, const struct ip_out_error *err)
+{
+	uint8_t quoted[ICMP_HDR_LEN];
+
+	echo_put(quoted, addr_is_v4(&e->guest) ? ICMP4_ECHO_REQUEST : ICMP6_ECHO_REQUEST, e);
+	ip_out_echo_error(st, err, &e->guest, &e->far, quoted);
 }
 
 /* Is this address the gateway itself? */
@@ -32,6 +41,7 @@ enum reason echo_in(struct stack *st, const struct ip *ip, const struct payload 
 	uint32_t len = msg->len - ICMP_HDR_LEN;
 	struct iovec iov[PAYLOAD_PIECES];
 	int n = payload_pieces(msg, ICMP_HDR_LEN, len, iov, PAYLOAD_PIECES);
+	struct ip_out_error err = { .now = now, .data = iov, .n = n, .len = len };
 	enum reason r;
 
 	if (n < 0)
@@ -46,22 +56,12 @@ enum reason echo_in(struct stack *st, const struct ip *ip, const struct payload 
 	if (ip->v6 && !stack_is_guest6(st, &ip->src))
 		return R_SPOOFED_ADDR; /* link-local sources reach the link and no further */
 	r = ip->hop_limit <= 1 ? R_HOP_LIMIT : st->host->echo(st->host, &e, iov, n, len, now);
-	if (r)
-		echo_tell(st, &e, r, now);
+	if (r && ip_out_unreach_code(r, &err.why))
+		echo_error(st, &e, &err);
 	return r;
 }
 
 /* ---- to the guest */
-
-/* The eight bytes that a request and its reply begin with; the checksum stays zero. */
-static void echo_put(uint8_t *p, uint8_t type, const struct echo *e)
-{
-	p[0] = type;
-	p[1] = 0;
-	bytes_put16(p + 2, 0);
-	bytes_put16(p + 4, e->id);
-	bytes_put16(p + 6, e->seq);
-}
 
 /* One frame. */
 static enum reason echo_frame(struct stack *st, struct ip *ip, const uint8_t *l4, const struct iovec *data, int n, uint32_t len)
@@ -104,8 +104,5 @@ enum reason stack_echo(struct stack *st, const struct echo *e, const struct iove
 
 void stack_echo_error(struct stack *st, const struct echo *e, enum icmp_unreach why, uint32_t mtu, const struct addr *from, int64_t now)
 {
-	uint8_t quoted[ICMP_HDR_LEN];
-
-	echo_put(quoted, addr_is_v4(&e->guest) ? ICMP4_ECHO_REQUEST : ICMP6_ECHO_REQUEST, e);
-	ip_out_echo_error(st, &(struct ip_out_error){ .why = why, .mtu = mtu, .from = from, .now = now }, &e->guest, &e->far, quoted);
+	echo_error(st, e, &(struct ip_out_error){ .why = why, .mtu = mtu, .from = from, .now = now });
 }

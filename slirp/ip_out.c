@@ -9,7 +9,8 @@
 
 enum {
 	OUT_QUOTE_L4 = IP_OUT_L4_LEN, /* RFC 792: the first 64 bits of the original datagram's data */
-	OUT_QUOTE_MAX = IP6_HDR_LEN + IP6_FRAG_LEN + OUT_QUOTE_L4,
+	OUT_ERROR4_MAX = 576,  /* RFC 1812 4.3.2.3 */
+	OUT_ERROR6_MAX = 1280, /* RFC 4443 2.4(c) */
 	OUT_ICMP_CSUM = 2, /* where an ICMP message has its checksum */
 	OUT_FRAG_UNIT = 8,  /* all fragments but the last are multiples of it */
 	OUT_FRAG_LEAST = 16, /* payload of a fragment below which a link is none */
@@ -150,10 +151,11 @@ enum reason ip_out_fragments(struct stack *st, const struct ip *ip, const uint8_
 
 /* The guest's own packet, as far as an ICMP error quotes it.  The kernel that gets it looks at addresses, ports and, for TCP, the
  * sequence number. */
-static uint32_t out_quote(uint8_t *p, const struct tuple *t, uint8_t proto, uint32_t word, bool v6)
+static uint32_t out_quote(uint8_t *p, const struct tuple *t, uint8_t proto, uint32_t word, uint32_t len)
 {
+	bool v6 = !addr_is_v4(&t->guest.addr);
 	struct ip orig = { .v6 = v6, .src = t->guest.addr, .dst = t->far.addr, .proto = proto, .hop_limit = IP_HOP_LIMIT,
-			   .payload_len = proto == IP_PROTO_TCP ? TCP_HDR_LEN : UDP_HDR_LEN, .dont_fragment = true };
+			   .payload_len = len, .dont_fragment = true };
 	uint32_t ip_len = ip_wire_hdr_len(v6);
 
 	ip_wire_put(p, &orig);
@@ -186,27 +188,52 @@ static bool out_may_tell(struct stack *st, int64_t now)
 	return true;
 }
 
-static void out_error(struct stack *st, const struct ip_out_error *e, const uint8_t *quote, uint32_t quote_len, const struct addr *guest)
+/* Appends the packet's data to the quote, which grows to `most` bytes at most; returns its length. */
+static uint32_t out_quote_more(uint8_t *quote, uint32_t len, uint32_t most, const struct ip_out_error *e)
+{
+	if (most > len + e->len)
+		most = len + e->len;
+	for (int i = 0; i < e->n && len < most; i++) {
+		size_t n = e->data[i].iov_len < most - len ? e->data[i].iov_len : most - len;
+
+		memcpy(quote + len, e->data[i].iov_base, n);
+		len += (uint32_t)n;
+	}
+	return len;
+}
+
+/* quote has room for OUT_ERROR6_MAX bytes. */
+static void out_error(struct stack *st, const struct ip_out_error *e, uint8_t *quote, uint32_t quote_len, const struct addr *guest)
 {
 	bool v6 = !addr_is_v4(guest);
+	uint32_t ip_len = ip_wire_hdr_len(v6), most = (v6 ? OUT_ERROR6_MAX : OUT_ERROR4_MAX) - ip_len;
 	struct ip ip = { .v6 = v6, .src = e->from ? *e->from : v6 ? st->cfg.gw6 : st->cfg.gw4, .dst = *guest,
-			 .proto = v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, .hop_limit = IP_HOP_LIMIT,
-			 .payload_len = ICMP_HDR_LEN + quote_len };
-	struct frame_meta meta = { .l3_off = ETH_HDR_LEN, .head_len = (uint16_t)(ETH_HDR_LEN + ip_wire_hdr_len(v6) + ip.payload_len),
-				   .v6 = v6 };
+			 .proto = v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, .hop_limit = IP_HOP_LIMIT };
+	struct frame_meta meta = { .l3_off = ETH_HDR_LEN, .head_len = (uint16_t)(ETH_HDR_LEN + ip_len), .v6 = v6 };
+	uint8_t msg[OUT_ERROR6_MAX];
 	struct tx_slot slot;
 
-	if (!out_may_tell(st, e->now) || !ip_out_slot(st, &slot, meta.head_len, 0, 0))
+	if (!out_may_tell(st, e->now))
 		return;
+	if (most > st->cfg.link.mtu - ip_len)
+		most = st->cfg.link.mtu - ip_len;
+	quote_len = out_quote_more(quote, quote_len, most - ICMP_HDR_LEN, e);
+	ip.payload_len = icmp_wire_error_put(msg, v6, e->why, e->mtu, &ip.src, &ip.dst, quote, quote_len);
+	if (!ip_out_slot(st, &slot, meta.head_len, ip.payload_len, 0))
+		return;
+	if (slot.room < ip.payload_len) {
+		reason_count(st->drops, R_LINK_FULL);
+		return;
+	}
 	ip_out_head(st, slot.head, &ip);
-	icmp_wire_error_put(slot.head + ETH_HDR_LEN + ip_wire_hdr_len(v6), v6, e->why, e->mtu, &ip.src, &ip.dst, quote, quote_len);
-	ip_out_put(st, &slot, &meta, 0);
+	ip_out_fill(&slot, &(struct ip_out_source){ &(struct iovec){ msg, ip.payload_len }, 0 }, ip.payload_len);
+	ip_out_put(st, &slot, &meta, ip.payload_len);
 }
 
 void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple *t, uint32_t seq, int64_t now)
 {
-	uint8_t quote[OUT_QUOTE_MAX];
-	uint32_t len = out_quote(quote, t, IP_PROTO_TCP, seq, !addr_is_v4(&t->guest.addr));
+	uint8_t quote[OUT_ERROR6_MAX];
+	uint32_t len = out_quote(quote, t, IP_PROTO_TCP, seq, TCP_HDR_LEN);
 
 	out_error(st, &(struct ip_out_error){ .why = why, .now = now }, quote, len, &t->guest.addr);
 }
@@ -214,7 +241,7 @@ void ip_out_unreach(struct stack *st, enum icmp_unreach why, const struct tuple 
 void ip_out_late(struct stack *st, const struct ip *ip, const uint8_t *l4, int64_t now)
 {
 	uint32_t ip_len = ip_wire_hdr_len(ip->v6) + (ip->v6 ? IP6_FRAG_LEN : 0);
-	uint8_t quote[OUT_QUOTE_MAX];
+	uint8_t quote[OUT_ERROR6_MAX];
 
 	ip_wire_put(quote, ip);
 	memcpy(quote + ip_len, l4, OUT_QUOTE_L4);
@@ -223,8 +250,8 @@ void ip_out_late(struct stack *st, const struct ip *ip, const uint8_t *l4, int64
 
 void ip_out_dgram_error(struct stack *st, const struct ip_out_error *e, const struct tuple *t)
 {
-	uint8_t quote[OUT_QUOTE_MAX];
-	uint32_t len = out_quote(quote, t, IP_PROTO_UDP, UDP_HDR_LEN << 16, !addr_is_v4(&t->guest.addr));
+	uint8_t quote[OUT_ERROR6_MAX];
+	uint32_t len = out_quote(quote, t, IP_PROTO_UDP, (UDP_HDR_LEN + e->len) << 16, UDP_HDR_LEN + e->len);
 
 	out_error(st, e, quote, len, &t->guest.addr);
 }
@@ -233,9 +260,9 @@ void ip_out_echo_error(struct stack *st, const struct ip_out_error *e, const str
 {
 	bool v6 = !addr_is_v4(guest);
 	uint32_t ip_len = ip_wire_hdr_len(v6);
-	uint8_t quote[OUT_QUOTE_MAX];
+	uint8_t quote[OUT_ERROR6_MAX];
 	struct ip orig = { .v6 = v6, .src = *guest, .dst = *far, .proto = v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP, .hop_limit = IP_HOP_LIMIT,
-			   .payload_len = ICMP_HDR_LEN, .dont_fragment = true };
+			   .payload_len = ICMP_HDR_LEN + e->len, .dont_fragment = true };
 
 	ip_wire_put(quote, &orig);
 	memcpy(quote + ip_len, echo, OUT_QUOTE_L4);

@@ -34,6 +34,9 @@ struct ip_out_error {
 	uint32_t mtu;		 /* ICMP_UNREACH_SIZE */
 	const struct addr *from; /* NULL: the gateway */
 	int64_t now;
+	const struct iovec *data; /* what stood behind the UDP or echo header, where it is at hand: quoted as far as RFC 1812 and 4443 allow */
+	int n;
+	uint32_t len;
 };
 
 enum { IP_OUT_L4_LEN = 8 }; /* a UDP header's length, and an echo's */

@@ -9,6 +9,8 @@
 enum {
 	RA_LIFETIME = 65535, /* seconds, RFC 8319 */
 	RA_HOP_LIMIT = 255,
+	RA_INITIAL = 3, /* MAX_INITIAL_RTR_ADVERTISEMENTS, RFC 4861 10 */
+	RA_INITIAL_S = 16, /* MAX_INITIAL_RTR_ADVERT_INTERVAL, seconds */
 };
 
 /* Bytes into the payload pieces of a slot; what does not fit is left. */
@@ -55,6 +57,21 @@ enum reason ra_refresh(struct stack *st, int64_t now)
 	return ra_send(st, &to, now);
 }
 
+void ra_begin(struct stack *st, int64_t now)
+{
+	st->ra_heard = true;
+	st->ra_left = RA_INITIAL;
+	st->ra_next = now;
+}
+
+void ra_expire(struct stack *st, int64_t now)
+{
+	if (now < st->ra_next)
+		return;
+	st->ra_next = --st->ra_left ? now + RA_INITIAL_S * STACK_S : TIMERQ_NEVER;
+	ra_refresh(st, now);
+}
+
 enum reason ra_solicit_in(struct stack *st, const struct ip *ip, const uint8_t *p, uint32_t len, int64_t now)
 {
 	bool unknown = addr_is_unspecified(&ip->src), mac;
@@ -65,5 +82,8 @@ enum reason ra_solicit_in(struct stack *st, const struct ip *ip, const uint8_t *
 	if (ip->hop_limit != RA_HOP_LIMIT || (unknown && mac))
 		return R_NDP_MALFORMED;
 	st->ra_heard = true;
-	return unknown ? ra_refresh(st, now) : ra_send(st, &ip->src, now);
+	r = unknown ? ra_refresh(st, now) : ra_send(st, &ip->src, now);
+	if (!r)
+		st->ra_next = TIMERQ_NEVER; /* it knows now */
+	return r;
 }

@@ -16,6 +16,10 @@
 
 #include <glib.h>
 
+enum { STACK_V4_BITS = 96, STACK_V6_BITS = 128 }; /* an IPv4 prefix counts its bits behind ::ffff:0:0/96 */
+
+enum { STACK_HURRY_BUDGET = 64 }; /* connections per turn whose deadline is computed anew when pressure begins */
+
 void stack_config_init(struct stack_config *cfg)
 {
 	*cfg = (struct stack_config){ 0 };
@@ -39,6 +43,21 @@ static void stack_fill_defaults(struct stack_config *c)
 	}
 }
 
+static uint32_t stack_tw_hash(const void *of, const struct tuple *t)
+{
+	return stack_hash(of, t);
+}
+
+/* RFC 3021: a prefix of 31 bits has no broadcast address. */
+static struct addr stack_broadcast4(const struct prefix *net)
+{
+	static const uint8_t everybody[4] = { 255, 255, 255, 255 };
+
+	if (!addr_is_v4(&net->addr) || net->len < STACK_V4_BITS || net->len > STACK_V4_BITS + 30)
+		return addr_from_v4(everybody);
+	return prefix_nth(net, (uint32_t)((1ull << (STACK_V6_BITS - net->len)) - 1));
+}
+
 struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host, struct reason_tally *drops)
 {
 	struct stack *st = g_try_new0(struct stack, 1);
@@ -50,12 +69,17 @@ struct stack *stack_new(const struct stack_config *cfg, struct stack_host *host,
 	st->host = host;
 	st->drops = drops;
 	st->icmp_credit = cfg->tune.icmp_burst * STACK_S;
+	st->ra_next = TIMERQ_NEVER;
+	st->all4 = stack_broadcast4(&cfg->net4);
 	list_init(&st->touched);
 	list_init(&st->stalled);
 	list_init(&st->stalled_sent);
+	list_init(&st->calm);
+	list_init(&st->hurried);
 	timerq_init(&st->timers);
-	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait);
+	tcp_tw_init(&st->tw, (uint32_t)cfg->tune.time_wait_max, cfg->tune.time_wait, stack_tw_hash, st);
 	st->timers.mem = st->tw.mem = cfg->mem;
+	tcp_ooo_pool_init(&st->ooo, cfg->tune.ooo_max, cfg->tune.ooo_conn_max, cfg->mem);
 	if (!ip_frag_init(&st->frag, &st->cfg, drops) || !htab_init(&st->conns)) {
 		stack_free(st);
 		return NULL;
@@ -69,6 +93,7 @@ void stack_free(struct stack *st)
 	if (!st)
 		return;
 	tcp_tw_clear(&st->tw);
+	tcp_ooo_pool_clear(&st->ooo);
 	ip_frag_clear(&st->frag);
 	htab_clear(&st->conns);
 	timerq_clear(&st->timers);
@@ -128,6 +153,29 @@ enum reason stack_input(struct stack *st, const struct frame *f, int64_t now)
 	return r;
 }
 
+void stack_pressure(struct stack *st, bool on, int64_t now)
+{
+	if (on == st->pressure)
+		return;
+	st->pressure = on;
+	if (on) {
+		st->pressure_at = now;
+		list_splice_tail(&st->hurried, &st->calm);
+	} else {
+		list_splice_tail(&st->calm, &st->hurried); /* what is cached is early now, which is legal */
+	}
+}
+
+static void stack_hurry(struct stack *st)
+{
+	for (int i = 0; i < STACK_HURRY_BUDGET && !list_empty(&st->hurried); i++) {
+		struct list *n = list_pop_head(&st->hurried);
+
+		list_push_tail(&st->calm, n);
+		tcp_timer_rekey(container_of(n, struct tcp_conn, alive));
+	}
+}
+
 bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac)
 {
 	return guests_nth(st, n, addr, mac);
@@ -142,6 +190,7 @@ void stack_flush(struct stack *st, int64_t now)
 {
 	struct list batch, *n;
 
+	stack_hurry(st);
 	if (st->ra_wanted)
 		ra_refresh(st, now);
 	st->ra_wanted = false;
@@ -165,18 +214,25 @@ void stack_expire(struct stack *st, int64_t now)
 		tcp_timer_expire(container_of(t, struct tcp_conn, timer), now);
 	while (ip_frag_expire(&st->frag, now, &late))
 		ip_out_late(st, &late.ip, late.l4, now);
+	ra_expire(st, now);
 }
 
 int64_t stack_deadline(const struct stack *st)
 {
-	int64_t conns = timerq_next(&st->timers), frags = ip_frag_deadline(&st->frag);
+	int64_t conns = timerq_next(&st->timers), frags = ip_frag_deadline(&st->frag), first = conns < frags ? conns : frags;
 
-	return conns < frags ? conns : frags;
+	return first < st->ra_next ? first : st->ra_next;
 }
 
 bool stack_pending(const struct stack *st)
 {
-	return !list_empty(&st->touched);
+	return !list_empty(&st->touched) || !list_empty(&st->hurried);
+}
+
+void stack_link_up(struct stack *st, int64_t now)
+{
+	if (st->cfg.v6)
+		ra_begin(st, now);
 }
 
 void stack_link_ready(struct stack *st)

@@ -5,7 +5,7 @@
  * What it is not: a user of sockets, clocks, files, logs or threads.  It can be run from a text file (tests/scripts).
  * Times: int64_t microseconds on any monotonic clock; the caller passes one value per turn.
  * Memory: connections belong to the host (tcp_syn hands them out, tcp_gone gives them back); the stack owns its tables.
- * Re-entrance: no stack_host or upstream callback may call into the stack.
+ * Re-entrance: no stack_host or upstream callback may call into the stack, but one: tcp_syn may end other connections.
  * Below: slirp/base, slirp/wire, upstream.h.  Above: gateway/gateway.c, tests.
  */
 #ifndef SLIRP_STACK_H
@@ -156,8 +156,14 @@ void stack_flush(struct stack *st, int64_t now);
 void stack_expire(struct stack *st, int64_t now);
 /* When stack_expire() must be called if nothing else happens; TIMERQ_NEVER if never. */
 int64_t stack_deadline(const struct stack *st);
-/* True while stack_flush() has left work over (budgets): call it again in the next turn without waiting. */
+/* True while stack_flush() has left work over (budgets, pressure): call it again in the next turn without waiting. */
 bool stack_pending(const struct stack *st);
+/* The guest's link is there (again), or what the guest is told has changed: the initial router advertisements leave, the first with the
+ * next stack_expire(). */
+void stack_link_up(struct stack *st, int64_t now);
+/* The host runs short of flows, descriptors or memory, or no longer does: while it does, idle connections are probed as half-closed ones
+ * are, so that those whose guest is gone make room.  Idempotent; the deadlines of existing connections follow over the next turns. */
+void stack_pressure(struct stack *st, bool on, int64_t now);
 /* The n-th neighbour learned (any_guest); false: there are no more. */
 bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac);
 /* A router advertisement to everybody leaves with the next flush (IPv6 only). */

@@ -12,10 +12,9 @@
 #include "slirp/guests.h"
 #include "slirp/ip_frag.h"
 #include "slirp/stack.h"
+#include "slirp/tcp_ooo.h"
 #include "slirp/tcp_rx.h"
 #include "slirp/tcp_tw.h"
-
-enum { STACK_NET4_BROADCAST_LEN = 96 + 30 }; /* the longest IPv4 prefix that has a broadcast address: RFC 3021 */
 
 struct stack {
 	struct stack_config cfg;
@@ -23,6 +22,7 @@ struct stack {
 	struct reason_tally *drops;
 	struct stack_stats stats;
 
+	struct addr all4;     /* the subnet's broadcast address, or 255.255.255.255 where it has none */
 	struct htab conns;    /* struct tcp_conn by tuple */
 	struct timerq timers; /* struct tcp_conn.timer */
 	struct tcp_tw tw;
@@ -30,13 +30,21 @@ struct stack {
 	struct list stalled; /* connections that met a full link before they could send, in order */
 	struct list stalled_sent; /* those that met it after they had sent something */
 	struct tcp_rx_pool rx;
+	struct tcp_ooo_pool ooo;
+	bool ra_heard;	 /* the guest has asked for router advertisements, or the link came up */
+	uint8_t ra_left; /* initial advertisements still to be sent */
+	int64_t ra_at;	 /* when the last one left */
+	int64_t ra_next; /* when the next initial one leaves; TIMERQ_NEVER */
 	struct guests guests;
-	bool ra_heard;	 /* the guest has asked for router advertisements */
 	bool ra_wanted;	 /* somebody wants one to be sent */
-	int64_t ra_at; /* when the last one left */
 	struct ip_frag frag;
 	uint16_t ip_id;	     /* of the next IPv4 packet */
 	uint32_t ip_frag_id; /* counts fragmented IPv6 packets */
+	struct list calm, hurried; /* all synchronized connections; hurried: those whose deadline does not know of the pressure yet */
+	bool pressure;		   /* stack_pressure() */
+	int64_t pressure_at;	   /* when it began */
+	uint32_t challenges;	   /* challenge ACKs since challenge_at */
+	int64_t challenge_at;
 	int64_t icmp_credit, icmp_at; /* ICMP errors that may leave, in millionths, and when that was so */
 };
 
@@ -69,7 +77,7 @@ static inline bool stack_is_guest6(const struct stack *st, const struct addr *a)
 {
 	const struct stack_config *c = &st->cfg;
 
-	if (addr_eq(a, &c->guest6))
+	if (!c->any_guest && addr_eq(a, &c->guest6))
 		return true;
 	return (c->slaac || c->any_guest) && prefix_contains(&c->net6, a) && !addr_eq(a, &c->gw6) && !addr_eq(a, &c->dns6) &&
 	       !addr_eq(a, &c->net6.addr); /* the subnet-router anycast address, RFC 4291 2.6.1 */
@@ -78,15 +86,7 @@ static inline bool stack_is_guest6(const struct stack *st, const struct addr *a)
 /* Everybody on the guest's own link: 255.255.255.255, the subnet's broadcast address, a multicast group. */
 static inline bool stack_is_group(const struct stack *st, const struct addr *a)
 {
-	const struct prefix *net = &st->cfg.net4;
-	struct addr all;
-
-	if (addr_is_multicast(a) || addr_is_broadcast4(a))
-		return true;
-	if (!addr_is_v4(a) || !prefix_contains(net, a) || net->len > STACK_NET4_BROADCAST_LEN)
-		return false;
-	all = prefix_nth(net, (uint32_t)((1ull << (128 - net->len)) - 1));
-	return addr_eq(a, &all);
+	return addr_is_multicast(a) || addr_is_broadcast4(a) || addr_eq(a, &st->all4);
 }
 
 /* Our address the guest may talk to itself: gateway or name server. */

@@ -24,12 +24,17 @@
 	  "neither ACK progress nor an answer to probes; RFC 1122 4.2.3.5: at least 100 s")                                      \
 	X(keepalive, US, 7200 * STACK_S, 30 * STACK_S, 86400 * STACK_S, "idle established connection, RFC 9293 3.8.4")           \
 	X(keepalive_probe, US, 75 * STACK_S, 1 * STACK_S, 600 * STACK_S, "between probes of an idle established connection")     \
-	X(half_close_probe, US, 30 * STACK_S, 1 * STACK_S, 600 * STACK_S, "idle half-closed connection: between probes (D4)")     \
+	X(half_close_probe, US, 30 * STACK_S, 1 * STACK_S, 600 * STACK_S, "idle half-closed connection, or any idle one under pressure: between probes (D4)") \
 	X(half_close_timeout, US, 120 * STACK_S, 2 * STACK_S, 3600 * STACK_S, "unanswered probes end it (D4)")                   \
+	X(challenge_max, COUNT, 1000, 1, 1000000, "challenge ACKs per second, RFC 5961 7")                                        \
+	X(challenge_conn_max, COUNT, 10, 1, 255, "challenge ACKs of one connection in 5 s, RFC 5961 7")                           \
 	X(time_wait, US, 60 * STACK_S, 1 * STACK_S, 240 * STACK_S, "2 MSL with the MSL of 30 s that hosts use today")            \
-	X(time_wait_max, COUNT, 65536, 16, 1 << 20, "entries of 64 bytes; the oldest goes first")                                \
+	X(time_wait_max, COUNT, 65536, 16, 1 << 20, "entries of 62 bytes; the oldest goes first")                                \
 	X(max_window, BYTES, 4 << 20, 65535, 8 << 20, "most that is advertised to the guest; window scale 7 carries 8 MiB")      \
 	X(max_flight, BYTES, 8 << 20, 65535, 1 << 30, "most that one connection has unacknowledged toward the guest")            \
+	X(ooo_conn_max, BYTES, 256 << 10, 0, 16 << 20,                                                                           \
+	  "kept of one connection's data ahead of a gap, or beyond what the host socket took; what is more comes again")           \
+	X(ooo_max, BYTES, 4 << 20, 0, 1 << 30, "the same of all connections")                                                      \
 	X(dhcp_lease, US, 86400 * STACK_S, 120 * STACK_S, 31536000 * STACK_S,                                                    \
 	  "lease and IPv6 lifetimes; the address is configuration, so it is never given away in between")                        \
 	X(ra_refresh, US, 600 * STACK_S, 1 * STACK_S, 9000 * STACK_S,                                                            \

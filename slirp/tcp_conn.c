@@ -41,7 +41,7 @@ void tcp_conn_touch(struct tcp_conn *c)
 		return;
 	if (!list_empty(&c->touched)) {
 		/* what the guest sent this turn is gone after it, full link or not */
-		if (!c->stalled || (!c->rx_len && !c->rx_fin))
+		if (!c->stalled || (!c->rx_len && !tcp_rx_fin_next(c)))
 			return;
 		list_unlink(&c->touched);
 	}
@@ -62,7 +62,9 @@ void tcp_conn_gone(struct tcp_conn *c, enum reason why)
 
 	htab_remove(&st->conns, &c->node);
 	timerq_cancel(&st->timers, &c->timer);
+	tcp_ooo_clear(&c->ooo, &st->ooo);
 	list_unlink(&c->touched);
+	list_unlink(&c->alive);
 	tcp_conn_enter(c, TCP_CLOSED);
 	st->host->tcp_gone(st->host, c, why);
 }

@@ -3,7 +3,7 @@
  * What it is: struct tcp_conn, its states, and the calls that gateway/ may make on it.
  * What it is not: the segment logic, which stands in tcp_in.c (arriving), tcp_out.c (leaving), tcp_timer.c (time), tcp_open.c (birth).
  * Ownership: the host embeds struct tcp_conn in its flow and owns the memory; the stack's tables hold it from tcp_syn to tcp_gone.
- * Below: upstream.h, stack.h, slirp/base.  Above: the tcp_ files of slirp/, gateway/flow_tcp.c.  RFC 9293, 7323, 2018, 6298, 5681.
+ * Below: upstream.h, stack.h, slirp/base.  Above: the tcp_ files of slirp/, gateway/flow_tcp.c.  RFC 9293, 7323, 2018, 6298, 5681, 5961.
  *
  * prefixes: tcp_conn_
  */
@@ -15,6 +15,7 @@
 #include "slirp/base/list.h"
 #include "slirp/base/reason.h"
 #include "slirp/base/timerq.h"
+#include "slirp/tcp_ooo.h"
 #include "slirp/upstream.h"
 
 #include <stdbool.h>
@@ -61,7 +62,7 @@ enum tcp_state {
 	TCP_LAST_ACK,
 };
 
-enum { TCP_SACK_BOARD = 8 }; /* ranges remembered of what the guest holds beyond snd_una */
+enum { TCP_SACK_BOARD = 16 }; /* ranges remembered of what the guest holds beyond snd_una: holes of one window at 1 % loss */
 
 struct tcp_sack {
 	uint32_t start[TCP_SACK_BOARD], end[TCP_SACK_BOARD]; /* ascending, disjoint, all above snd_una */
@@ -74,11 +75,13 @@ struct tcp_conn {
 	struct htab_node node;	/* in the stack's table, by tuple */
 	struct timer timer;	/* caches tcp_timer_deadline() from above or below: never later */
 	struct list touched;	/* on one of the stack's lists of touched and of stalled connections, or on none */
+	struct list alive;	/* on one of the stack's lists of all connections */
 	struct stack *st;
 	struct upstream *up;	/* NULL while HELD */
 	struct tuple tuple;
 	uint8_t state;		/* enum tcp_state; changed by tcp_conn_enter() alone */
 	bool stalled;		/* met a full link and has not been flushed since */
+	uint8_t owner;		/* the host's: which of its kinds of flow this belongs to */
 
 	/* options agreed at SYN time */
 	bool ts_ok, sack_ok;
@@ -101,7 +104,11 @@ struct tcp_conn {
 	uint32_t ack_sent;	/* highest acknowledgement the guest was told */
 	struct tcp_rx *rx_head, *rx_tail; /* in-order payload of this turn, not yet written */
 	uint32_t rx_len;	/* its bytes */
-	bool rx_fin;		/* a FIN stands right behind it */
+	struct tcp_ooo ooo;	/* what came ahead of a gap, or was more than the host took: held, not acknowledged */
+	bool rx_fin;		/* the guest's FIN has come: it stands at rx_fin_seq, behind everything held */
+	bool sack_tell;		/* something was added to ooo: a bare ACK tells it */
+	uint8_t dups;		/* such segments since the last ACK, each of which is owed a duplicate ACK without SACK */
+	uint32_t rx_fin_seq;
 	bool short_write;	/* the last write() took less than was there */
 	bool ack_now;
 	bool probe_now;		/* the timer asks for a keepalive or window probe */
@@ -111,15 +118,22 @@ struct tcp_conn {
 
 	/* loss and congestion: RFC 5681, 6582, 6675 in small */
 	uint32_t cwnd, ssthresh;
-	uint32_t recover;	/* valid while in_recovery: leave when snd_una passes it */
+	uint32_t recover;	/* valid while in_recovery or timed_out: leave when snd_una passes it */
 	uint32_t rtx_next;	/* next byte to look at for holes */
 	uint32_t rtx_credit;	/* bytes that may be retransmitted now */
+	uint32_t rtx_mark;	/* snd_max when the first hole was sent again */
+	bool rtx_lost;		/* and that was lost too: once more */
+	uint32_t extra;		/* bytes beyond cwnd that duplicate ACKs without SACK have paid for: RFC 3042, RFC 5681 3.2 */
 	uint8_t dupacks;
 	bool in_recovery;
+	bool timed_out;		/* everything up to `recover` was sent again: duplicate ACKs tell nothing new until it is acknowledged */
 	uint8_t backoff;	/* of the retransmission or persist timer */
 	uint8_t probes;		/* unanswered keepalive probes */
 	bool persist;		/* waiting for a window with nothing in flight */
 	struct tcp_sack sack;
+
+	uint8_t challenges;	/* challenge ACKs since challenge_at, RFC 5961 7 */
+	int64_t challenge_at;
 
 	/* time, microseconds; 0 or TIMERQ_NEVER as stated */
 	int64_t srtt, rttvar;	/* RFC 6298; srtt 0: no sample yet */

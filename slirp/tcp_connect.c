@@ -6,6 +6,7 @@
 #include "slirp/stack_state.h"
 #include "slirp/tcp_bare.h"
 #include "slirp/tcp_open.h"
+#include "slirp/tcp_sack.h"
 #include "slirp/tcp_state.h"
 #include "slirp/tcp_timer.h"
 #include "slirp/wire/icmp_wire.h"
@@ -19,29 +20,31 @@ enum {
 	CONNECT_ICMP4_TOO_BIG = 4,     /* a code of unreachable that says nothing about the service */
 };
 
-/* Nobody uses this pair of ends.  A time-wait of ours gives way when timestamps tell old segments from new ones. */
-static bool connect_free(struct stack *st, const struct tuple *t, uint32_t *ret_above, bool *ret_reused, int64_t now)
+/* The time-wait of these ends, or NULL.  *ret_free: nobody uses them, or the time-wait gives way: timestamps tell old segments from new. */
+static struct tcp_tw_entry *connect_find(struct stack *st, const struct tuple *t, bool *ret_free, int64_t now)
 {
 	struct tcp_tw_entry *e;
 
-	*ret_reused = false;
+	*ret_free = false;
 	if (tcp_conn_find(st, t))
-		return false;
+		return NULL;
 	e = tcp_tw_find(&st->tw, t, stack_hash(st, t), now);
-	if (!e)
-		return true;
-	if (!e->ts_ok || tcp_tw_age(&st->tw, e, now) < CONNECT_REUSE_MS)
-		return false;
-	*ret_reused = true;
-	*ret_above = e->snd_nxt;
-	tcp_tw_remove(&st->tw, e);
-	return true;
+	*ret_free = !e || (e->ts_ok && tcp_tw_age(&st->tw, e, now) >= CONNECT_REUSE_MS);
+	return e;
+}
+
+bool tcp_connect_free(struct stack *st, const struct tuple *t, int64_t now)
+{
+	bool is_free;
+
+	connect_find(st, t, &is_free, now);
+	return is_free;
 }
 
 enum reason tcp_connect(struct stack *st, struct tcp_conn *c, const struct tuple *t, struct upstream *up, int64_t now)
 {
-	bool v4 = addr_is_v4(&t->guest.addr), reused;
-	uint32_t above;
+	bool v4 = addr_is_v4(&t->guest.addr), is_free;
+	struct tcp_tw_entry *old;
 
 	if (v4 != addr_is_v4(&t->far.addr) || !(v4 ? st->cfg.v4 : st->cfg.v6))
 		return R_FAMILY_OFF;
@@ -49,11 +52,15 @@ enum reason tcp_connect(struct stack *st, struct tcp_conn *c, const struct tuple
 		return R_TCP_PORT_ZERO;
 	if (!tcp_open_room(st))
 		return R_NO_MEMORY;
-	if (!connect_free(st, t, &above, &reused, now))
+	old = connect_find(st, t, &is_free, now);
+	if (!is_free)
 		return R_TUPLE_BUSY;
 	tcp_open_begin(st, c, t, now);
-	if (reused && seq_le(c->iss, above))
-		c->iss = c->snd_una = c->snd_nxt = c->snd_max = above + 1;
+	if (old) {
+		if (seq_le(c->iss, old->snd_nxt))
+			c->iss = c->snd_una = c->snd_nxt = c->snd_max = old->snd_nxt + 1;
+		tcp_tw_remove(&st->tw, old);
+	}
 	c->up = up;
 	c->ts_ok = c->sack_ok = true; /* offered; the answer decides */
 	c->rcv_wscale = TCP_RCV_WSCALE;
@@ -80,8 +87,8 @@ static enum reason connect_done(struct tcp_conn *c, const struct tcp_seg *seg, i
 
 	tcp_open_peer(c, seg);
 	c->rcv_adv += offered;
-	if (c->backoff && !st->cfg.link.lossless)
-		c->cwnd = c->mss; /* RFC 5681 3.1: the SYN was lost */
+	if (c->backoff)
+		tcp_sack_begin(c, true);
 	c->snd_una = c->snd_nxt = c->snd_wl2 = seg->ack;
 	c->rtx_now = false;
 	c->rx_at = now;

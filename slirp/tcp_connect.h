@@ -26,6 +26,9 @@ struct tcp_seg;
  * NO_MEMORY. */
 enum reason tcp_connect(struct stack *st, struct tcp_conn *c, const struct tuple *t, struct upstream *up, int64_t now);
 
+/* Would tcp_connect() find these ends free? */
+bool tcp_connect_free(struct stack *st, const struct tuple *t, int64_t now);
+
 /* For tcp_in.c: a segment while SYN_SENT. */
 enum reason tcp_connect_in(struct tcp_conn *c, const struct tcp_seg *seg, int64_t now);
 /* For ip_in.c: the guest's ICMP or ICMPv6 destination unreachable; l4: from the ICMP header on, checksum verified. */

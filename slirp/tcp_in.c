@@ -13,6 +13,11 @@
 #include "slirp/tcp_state.h"
 #include "slirp/tcp_timer.h"
 
+enum {
+	IN_CHALLENGE_CONN = 5000000, /* microseconds: the windows of challenge_conn_max and challenge_max */
+	IN_CHALLENGE_ALL = 1000000,
+};
+
 /* Sequence numbers that a segment occupies. */
 static uint32_t in_seg_span(const struct tcp_seg *seg)
 {
@@ -24,6 +29,34 @@ static enum reason in_ack_and(struct tcp_conn *c, enum reason r)
 	c->ack_now = true;
 	tcp_conn_touch(c);
 	return r;
+}
+
+/* One window of time after the other, of which each has `max`. */
+static bool in_challenge_room(int64_t *at, uint32_t used, int64_t max, int64_t window, int64_t now, bool *ret_fresh)
+{
+	*ret_fresh = !*at || now - *at >= window;
+	if (*ret_fresh)
+		*at = now;
+	return *ret_fresh || used < max;
+}
+
+/* RFC 5961 7: a challenge ACK, unless too many have left lately, here or in all. */
+static enum reason in_challenge(struct tcp_conn *c, enum reason r, int64_t now)
+{
+	struct stack *st = c->st;
+	bool fresh, fresh_all;
+
+	if (!in_challenge_room(&c->challenge_at, c->challenges, st->cfg.tune.challenge_conn_max, IN_CHALLENGE_CONN, now, &fresh))
+		return R_TCP_CHALLENGE_LIMIT;
+	if (fresh)
+		c->challenges = 0;
+	if (!in_challenge_room(&st->challenge_at, st->challenges, st->cfg.tune.challenge_max, IN_CHALLENGE_ALL, now, &fresh_all))
+		return R_TCP_CHALLENGE_LIMIT;
+	if (fresh_all)
+		st->challenges = 0;
+	c->challenges++;
+	st->challenges++;
+	return in_ack_and(c, r);
 }
 
 /* ------------------------------------------------------------------ no connection */
@@ -94,7 +127,7 @@ static enum reason in_held(struct tcp_conn *c, const struct tuple *t, const stru
 
 /* ------------------------------------------------------------------ sequence, RST, SYN */
 
-static enum reason in_rst(struct tcp_conn *c, const struct tcp_seg *seg)
+static enum reason in_rst(struct tcp_conn *c, const struct tcp_seg *seg, int64_t now)
 {
 	/* RFC 5961 3.2: only an exact hit resets; what is queued for this turn counts as received */
 	if (seg->seq == tcp_rcv_next(c) || seg->seq == c->rcv_nxt) {
@@ -103,18 +136,18 @@ static enum reason in_rst(struct tcp_conn *c, const struct tcp_seg *seg)
 		return R_ACCEPTED;
 	}
 	if (seq_lt(c->rcv_nxt, seg->seq) && seq_le(seg->seq, tcp_rcv_edge(c)))
-		return in_ack_and(c, R_TCP_RST_WINDOW);
+		return in_challenge(c, R_TCP_RST_WINDOW, now);
 	return R_TCP_RST_WINDOW;
 }
 
-static enum reason in_syn(struct tcp_conn *c, const struct tcp_seg *seg)
+static enum reason in_syn(struct tcp_conn *c, const struct tcp_seg *seg, int64_t now)
 {
 	if (c->state == TCP_SYN_RECEIVED && seg->seq == c->irs && !(seg->flags & TCP_ACK)) {
 		c->rtx_now = true; /* our SYN-ACK was lost */
 		tcp_conn_touch(c);
 		return R_ACCEPTED;
 	}
-	return in_ack_and(c, R_TCP_SYN_IN_WINDOW); /* RFC 5961 4.2 */
+	return in_challenge(c, R_TCP_SYN_IN_WINDOW, now); /* RFC 5961 4.2 */
 }
 
 static enum reason in_sequence(struct tcp_conn *c, const struct tcp_seg *seg)
@@ -196,10 +229,14 @@ static enum reason in_ack(struct tcp_conn *c, const struct tcp_seg *seg, int64_t
 		tcp_conn_enter(c, TCP_ESTABLISHED);
 		c->snd_una = seg->ack; /* our SYN */
 		c->snd_nxt = seq_max(c->snd_nxt, seg->ack); /* a time-out may have put it back */
+		if (c->backoff)
+			tcp_sack_begin(c, true);
 		tcp_timer_acked(c, now);
 	}
 	if (seq_lt(c->snd_max, seg->ack))
-		return in_ack_and(c, R_TCP_ACK_FUTURE);
+		return in_challenge(c, R_TCP_ACK_FUTURE, now);
+	if (seq_lt(seg->ack, c->snd_una - c->max_snd_wnd)) /* RFC 5961 5.2 */
+		return in_challenge(c, R_TCP_ACK_OLD, now);
 	in_window(c, seg, now);
 	if (c->sack_ok && seg->n_sack)
 		tcp_sack_take(c, seg);
@@ -237,25 +274,44 @@ static enum reason in_queue(struct tcp_conn *c, const struct payload *payload, u
 	return R_ACCEPTED;
 }
 
+/* Copies the bytes [skip, skip + len) of the payload, which stand at seq, ahead of a gap.  The ACK for it leaves at once, RFC 5681 4.2. */
+static enum reason in_hold(struct tcp_conn *c, const struct payload *payload, uint32_t skip, uint32_t seq, uint32_t len)
+{
+	struct iovec iov[PAYLOAD_PIECES];
+	int n = payload_pieces(payload, skip, len, iov, PAYLOAD_PIECES);
+	uint32_t at = seq;
+	bool all = n >= 0;
+
+	for (int i = 0; i < n && all; i++) {
+		all = tcp_ooo_add(&c->ooo, &c->st->ooo, at, iov[i].iov_base, (uint32_t)iov[i].iov_len);
+		at += (uint32_t)iov[i].iov_len;
+	}
+	tcp_ooo_news(&c->ooo, seq);
+	c->sack_tell = true;
+	c->dups += c->dups < UINT8_MAX;
+	return in_ack_and(c, all ? R_ACCEPTED : R_TCP_OUT_OF_ORDER);
+}
+
 static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const struct payload *payload, uint16_t gso_size)
 {
-	uint32_t next = tcp_rcv_next(c), skip = next - seg->seq, len = seg->len, edge = tcp_rcv_edge(c);
+	uint32_t next = tcp_rcv_next(c), start = seq_max(seg->seq, next), end = seg->seq + seg->len, edge = tcp_rcv_edge(c);
 	enum reason r;
 
-	if (tcp_guest_done(c) || c->rx_fin)
+	if (tcp_guest_done(c))
 		return in_ack_and(c, R_TCP_WINDOW);
-	if (seq_lt(next, seg->seq))
-		return in_ack_and(c, R_TCP_OUT_OF_ORDER);
-	if (skip >= len)
+	if (seq_le(end, next))
 		return in_ack_and(c, R_ACCEPTED); /* all of it has come before */
-	len -= skip;
-	if (seq_lt(edge, next + len)) {
+	if (c->rx_fin)
+		edge = seq_min(edge, c->rx_fin_seq);
+	if (seq_lt(edge, end)) {
 		c->ack_now = true;
-		if (!seq_lt(next, edge))
+		end = edge;
+		if (!seq_lt(start, end))
 			return in_ack_and(c, R_TCP_WINDOW);
-		len = edge - next;
 	}
-	r = in_queue(c, payload, skip, len);
+	if (start != next)
+		return in_hold(c, payload, start - seg->seq, start, end - start);
+	r = in_queue(c, payload, start - seg->seq, end - start);
 	if (r)
 		return r;
 	if (gso_size ? gso_size > c->rcv_mss : seg->len > c->rcv_mss)
@@ -266,12 +322,15 @@ static enum reason in_text(struct tcp_conn *c, const struct tcp_seg *seg, const 
 
 static void in_fin(struct tcp_conn *c, const struct tcp_seg *seg)
 {
-	if (tcp_guest_done(c) || c->rx_fin) {
-		c->ack_now = true; /* ours was lost */
-	} else if (seg->seq + seg->len == tcp_rcv_next(c)) {
-		c->rx_fin = true;
+	uint32_t at = seg->seq + seg->len, next = tcp_rcv_next(c);
+
+	if (tcp_guest_done(c) || c->rx_fin || seq_lt(at, next) || (at != next && seq_lt(tcp_rcv_edge(c), at))) {
+		c->ack_now = true; /* it came before, or comes again */
 	} else {
-		c->ack_now = true;
+		c->rx_fin = true;
+		c->rx_fin_seq = at;
+		c->ack_now |= at != next;
+		tcp_ooo_cut(&c->ooo, &c->st->ooo, at); /* nothing stands behind a FIN */
 	}
 	tcp_conn_touch(c);
 }
@@ -291,9 +350,9 @@ enum reason tcp_in_segment(struct stack *st, const struct tuple *t, const struct
 	if (c->state == TCP_SYN_SENT)
 		return tcp_connect_in(c, seg, now);
 	if (seg->flags & TCP_RST)
-		return in_rst(c, seg);
+		return in_rst(c, seg, now);
 	if (seg->flags & TCP_SYN)
-		return in_syn(c, seg);
+		return in_syn(c, seg, now);
 	if (!(seg->flags & TCP_ACK))
 		return R_TCP_FLAGS;
 	c->rx_at = now; /* also an old sequence number, a keepalive for one, shows that the guest is there */

@@ -4,6 +4,7 @@
 #include "slirp/ip_out.h"
 #include "slirp/stack_state.h"
 #include "slirp/tcp_bare.h"
+#include "slirp/tcp_sack.h"
 #include "slirp/tcp_state.h"
 #include "slirp/tcp_timer.h"
 #include "slirp/wire/l4_wire.h"
@@ -12,7 +13,6 @@ enum {
 	OPEN_MSS4_DEFAULT = 536,  /* RFC 9293 3.7.1 */
 	OPEN_MSS6_DEFAULT = 1220,
 	OPEN_MSS_MIN = 64,	  /* a guest that asks for less would turn one byte into one frame */
-	OPEN_INITIAL_WINDOW = 10, /* segments, RFC 6928, on links that lose frames */
 	OPEN_TS_LEN = 12,
 };
 
@@ -85,6 +85,7 @@ void tcp_open_begin(struct stack *st, struct tcp_conn *c, const struct tuple *t,
 	c->st = st;
 	c->tuple = *t;
 	list_init(&c->touched);
+	list_push_tail(&st->calm, &c->alive);
 	c->rcv_mss = OPEN_MSS4_DEFAULT;
 	c->ssthresh = INT32_MAX;
 	c->rto = TCP_TIMER_RTO_INITIAL;
@@ -105,7 +106,7 @@ void tcp_open_peer(struct tcp_conn *c, const struct tcp_seg *syn)
 	c->rcv_nxt = c->rcv_adv = c->ack_sent = syn->seq + 1;
 	c->snd_wnd = c->max_snd_wnd = syn->window;
 	c->snd_wl1 = syn->seq;
-	c->cwnd = c->st->cfg.link.lossless ? INT32_MAX : OPEN_INITIAL_WINDOW * (uint32_t)c->mss;
+	tcp_sack_begin(c, false);
 }
 
 enum reason tcp_open_syn(struct stack *st, const struct tuple *t, const struct tcp_seg *seg, int64_t now)
@@ -135,5 +136,10 @@ void tcp_open_accept(struct tcp_conn *c, struct upstream *up, int64_t now)
 void tcp_open_refuse(struct tcp_conn *c, enum reason why, int64_t now)
 {
 	open_tell(c->st, &c->tuple, c->irs, why, now);
+	tcp_conn_gone(c, why);
+}
+
+void tcp_open_forget(struct tcp_conn *c, enum reason why)
+{
 	tcp_conn_gone(c, why);
 }

@@ -27,6 +27,9 @@ void tcp_open_accept(struct tcp_conn *c, struct upstream *up, int64_t now);
 /* The dial failed: the guest is told by RST or ICMP at once; the connection is gone.  Legal in HELD only. */
 void tcp_open_refuse(struct tcp_conn *c, enum reason why, int64_t now);
 
+/* The connection is given up as if its SYN had been lost: the guest hears nothing and sends it again.  Legal in HELD only. */
+void tcp_open_forget(struct tcp_conn *c, enum reason why);
+
 /* For tcp_connect.c too: what a connection has before the guest's SYN is known, and what that SYN agrees to. */
 /* Room for one more connection's timer, which then cannot fail.  False: no memory. */
 bool tcp_open_room(struct stack *st);

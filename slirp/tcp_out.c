@@ -18,6 +18,7 @@
 enum {
 	OUT_GATHER = 256,   /* pieces per write() */
 	OUT_IP_MAX = 65535, /* what an IP length field can say */
+	OUT_DUP_ACKS = 3,   /* RFC 5681 3.2 */
 };
 
 /* What became of a try to send. */
@@ -87,7 +88,7 @@ static struct tcp_seg out_seg(struct tcp_conn *c, uint32_t seq, uint8_t flags, i
 static void out_acked(struct tcp_conn *c)
 {
 	c->ack_sent = c->rcv_nxt;
-	c->ack_now = false;
+	c->ack_now = c->sack_tell; /* which only a bare one tells */
 	c->ack_at = TIMERQ_NEVER;
 }
 
@@ -95,10 +96,25 @@ static bool out_ack(struct tcp_conn *c, uint32_t seq, int64_t now)
 {
 	struct tcp_seg seg = out_seg(c, seq, 0, now);
 
+	if (c->sack_ok && c->ooo.head)
+		seg.n_sack = tcp_ooo_ranges(&c->ooo, c->rcv_nxt, seg.sack, TCP_SACK_MAX);
 	if (!tcp_bare_send(c->st, &c->tuple, &seg))
 		return false;
 	c->st->stats.acks_sent++;
+	c->sack_tell = false;
 	out_acked(c);
+	return true;
+}
+
+/* What is owed now: one ACK; without SACK one for each segment that came ahead of the gap, as many as start a fast retransmission. */
+static bool out_acks(struct tcp_conn *c, uint32_t seq, int64_t now)
+{
+	int n = c->sack_ok || !c->dups ? 1 : c->dups < OUT_DUP_ACKS ? c->dups : OUT_DUP_ACKS;
+
+	while (n--)
+		if (!out_ack(c, seq, now))
+			return false;
+	c->dups = 0;
 	return true;
 }
 
@@ -141,14 +157,15 @@ static void out_consume(struct tcp_conn *c)
 	c->acked = 0;
 }
 
-/* One write() per OUT_GATHER pieces.  Returns bytes taken, or -errno. */
+/* What came in order this turn, then what is held behind it; one write() per OUT_GATHER pieces.  Returns bytes taken, or -errno. */
 static ssize_t out_write_chain(struct tcp_conn *c)
 {
 	struct iovec iov[OUT_GATHER];
 	const struct tcp_rx *rx = c->rx_head;
+	uint32_t at = c->rcv_nxt + c->rx_len, held = 0;
 	ssize_t total = 0;
 
-	while (rx) {
+	for (;;) {
 		ssize_t want = 0, got;
 		int n = 0;
 
@@ -156,14 +173,45 @@ static ssize_t out_write_chain(struct tcp_conn *c)
 			want += (ssize_t)rx->iov.iov_len;
 			iov[n++] = rx->iov;
 		}
+		if (!rx && c->ooo.head) {
+			n += tcp_ooo_ready(&c->ooo, at, iov + n, OUT_GATHER - n, &held);
+			at += held;
+			want += held;
+		}
+		if (!n)
+			return total;
 		got = c->up->ops->write(c->up, iov, n);
 		if (got < 0)
 			return got;
 		total += got;
 		if (got < want)
-			break;
+			return total;
 	}
-	return total;
+}
+
+/* The host took the first `got` bytes of this turn's payload: the rest, which would come again by the guest's timer alone, is held. */
+static void out_write_short(struct tcp_conn *c, uint32_t got)
+{
+	uint32_t at = c->rcv_nxt;
+
+	reason_count(c->st->drops, R_SHORT_WRITE);
+	c->ack_now = true;
+	for (const struct tcp_rx *rx = c->rx_head; rx; at += (uint32_t)rx->iov.iov_len, rx = rx->next) {
+		uint32_t skip = got < rx->iov.iov_len ? got : (uint32_t)rx->iov.iov_len;
+
+		got -= skip;
+		if (!tcp_ooo_add(&c->ooo, &c->st->ooo, at + skip, (const uint8_t *)rx->iov.iov_base + skip, (uint32_t)rx->iov.iov_len - skip))
+			return;
+	}
+}
+
+/* RFC 5681 4.2: the guest hears at once how far it has got. */
+static void out_gap_filled(struct tcp_conn *c)
+{
+	tcp_ooo_drop(&c->ooo, &c->st->ooo, c->rcv_nxt);
+	c->ack_now = true;
+	c->sack_tell = false;
+	c->dups = 0;
 }
 
 static void out_guest_fin(struct tcp_conn *c)
@@ -180,26 +228,25 @@ static void out_guest_fin(struct tcp_conn *c)
 /* Writes this turn's payload and passes the FIN on.  False: the upstream failed and the connection is gone. */
 static bool out_write(struct tcp_conn *c, int64_t now)
 {
-	uint32_t len = c->rx_len;
-
-	if (len) {
+	if (c->rx_len || (c->ooo.head && seq_le(c->ooo.head->seq, c->rcv_nxt))) {
 		ssize_t got = out_write_chain(c);
 
-		c->rx_head = c->rx_tail = NULL;
-		c->rx_len = 0;
 		if (got < 0) {
 			tcp_conn_reset(c, out_failure((int)-got), now);
 			return false;
 		}
+		if (got < c->rx_len)
+			out_write_short(c, (uint32_t)got);
+		c->rx_head = c->rx_tail = NULL;
+		c->rx_len = 0;
 		c->rcv_nxt += (uint32_t)got;
+		c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt);
 		c->st->stats.to_host_bytes += (uint64_t)got;
-		if ((uint32_t)got < len) {
-			reason_count(c->st->drops, R_SHORT_WRITE);
-			c->short_write = c->ack_now = true;
-			c->rx_fin = false;
-		}
+		if (c->ooo.head && got)
+			out_gap_filled(c);
+		c->short_write |= c->ooo.head && c->ooo.head->seq == c->rcv_nxt;
 	}
-	if (c->rx_fin)
+	if (tcp_rx_fin_next(c))
 		out_guest_fin(c);
 	return true;
 }
@@ -242,7 +289,7 @@ static enum out_result out_data(struct tcp_conn *c, uint32_t seq, uint32_t len, 
 /* Payload bytes that windows allow beyond snd_nxt. */
 static uint32_t out_usable(const struct tcp_conn *c)
 {
-	uint32_t under_way = c->snd_nxt - c->snd_una, limit = c->snd_wnd, cwnd = c->cwnd, max = (uint32_t)c->st->cfg.tune.max_flight;
+	uint32_t under_way = c->snd_nxt - c->snd_una, limit = c->snd_wnd, cwnd = c->cwnd + c->extra, max = (uint32_t)c->st->cfg.tune.max_flight;
 
 	for (int i = 0; i < c->sack.n; i++)
 		cwnd += c->sack.end[i] - c->sack.start[i];
@@ -307,13 +354,16 @@ static bool out_is_sliver(const struct tcp_conn *c, uint32_t usable)
 /* Sends new data, or again what a time-out has put behind snd_nxt. */
 static enum out_result out_new(struct tcp_conn *c, int64_t now)
 {
-	uint32_t budget = (uint32_t)c->st->cfg.tune.flush_budget;
+	uint32_t budget = (uint32_t)c->st->cfg.tune.flush_budget, gap = UINT32_MAX;
 
-	while (!(c->fin_sent && c->snd_nxt == c->snd_max)) {
+	tcp_sack_idle(c, now);
+	for (tcp_sack_skip(c, &gap); !(c->fin_sent && c->snd_nxt == c->snd_max); gap = UINT32_MAX, tcp_sack_skip(c, &gap)) {
 		uint32_t usable = out_usable(c), most = budget > c->mss ? budget : c->mss, sent = 0;
 		bool sliver = out_is_sliver(c, usable);
 		enum out_result r;
 
+		if (usable > gap)
+			usable = gap;
 		if (!budget)
 			return OUT_SENT; /* more next turn */
 		if (usable > most)
@@ -421,7 +471,7 @@ static bool out_finished(struct tcp_conn *c, int64_t now)
 		return false;
 	if (c->state == TCP_CLOSING) {
 		tcp_tw_add(&c->st->tw,
-			   &(struct tcp_tw_entry){ .tuple = c->tuple, .hash = c->node.hash, .ts_ok = c->ts_ok, .snd_nxt = c->snd_max,
+			   &(struct tcp_tw_entry){ .tuple = c->tuple, .ts_ok = c->ts_ok, .snd_nxt = c->snd_max,
 						   .rcv_nxt = c->rcv_nxt, .ts_recent = c->ts_recent, .ts_offset = c->ts_offset },
 			   now);
 		c->st->stats.time_waits++;
@@ -449,7 +499,7 @@ void tcp_out_flush(struct tcp_conn *c, int64_t now)
 	if (r == OUT_GONE)
 		return;
 	out_judge_ack(c, now);
-	if (c->ack_now && !out_ack(c, out_ack_seq(c), now))
+	if (c->ack_now && !out_acks(c, out_ack_seq(c), now))
 		r = OUT_FULL;
 	if (r == OUT_FULL)
 		tcp_conn_stall(c, c->st->stats.tx_frames != frames);

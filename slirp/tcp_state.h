@@ -40,10 +40,16 @@ static inline bool tcp_half_closed(const struct tcp_conn *c)
 	return c->state == TCP_CLOSE_WAIT || c->state == TCP_FIN_WAIT_2;
 }
 
+/* The guest's FIN stands right behind what has come in order. */
+static inline bool tcp_rx_fin_next(const struct tcp_conn *c)
+{
+	return c->rx_fin && c->rx_fin_seq == c->rcv_nxt + c->rx_len;
+}
+
 /* The next sequence number that would extend what has come in order, with what waits for the flush. */
 static inline uint32_t tcp_rcv_next(const struct tcp_conn *c)
 {
-	return c->rcv_nxt + c->rx_len + (c->rx_fin ? 1 : 0);
+	return c->rcv_nxt + c->rx_len + tcp_rx_fin_next(c);
 }
 
 /* The right edge as the guest may read it: the window field is rounded up to its scale. */

@@ -26,13 +26,25 @@ static int64_t timer_heard_at(const struct tcp_conn *c)
 	return c->rx_at > c->progress_at ? c->rx_at : c->progress_at;
 }
 
+/* Half-closed, or the host runs short of room: 30 s instead of two hours. */
+static bool timer_hurried(const struct tcp_conn *c)
+{
+	return tcp_half_closed(c) || c->st->pressure;
+}
+
+/* Silence from before the pressure counts for nothing. */
+static int64_t timer_hurried_from(const struct tcp_conn *c)
+{
+	return tcp_half_closed(c) || c->rx_at > c->st->pressure_at ? c->rx_at : c->st->pressure_at;
+}
+
 /* Next keepalive probe, or the end of a connection that answers none. */
 static int64_t timer_keepalive(const struct tcp_conn *c)
 {
 	const struct stack_tunables *t = &c->st->cfg.tune;
 
-	if (tcp_half_closed(c))
-		return c->rx_at + t->half_close_probe * (c->probes + 1);
+	if (timer_hurried(c))
+		return timer_hurried_from(c) + t->half_close_probe * (c->probes + 1);
 	return c->rx_at + t->keepalive + t->keepalive_probe * c->probes;
 }
 
@@ -137,11 +149,10 @@ static void timer_on_rto(struct tcp_conn *c, int64_t now)
 static bool timer_on_keepalive(struct tcp_conn *c, int64_t now)
 {
 	const struct stack_tunables *t = &c->st->cfg.tune;
-	bool half = tcp_half_closed(c);
-	int64_t limit = half ? t->half_close_timeout : t->keepalive + t->silent_timeout;
+	int64_t end = timer_hurried(c) ? timer_hurried_from(c) + t->half_close_timeout : c->rx_at + t->keepalive + t->silent_timeout;
 
-	if (now - c->rx_at >= limit && c->probes) {
-		tcp_conn_drop(c, half ? R_HALF_CLOSE_TIMEOUT : R_GUEST_SILENT, now);
+	if (now >= end && c->probes) {
+		tcp_conn_drop(c, tcp_half_closed(c) ? R_HALF_CLOSE_TIMEOUT : R_GUEST_SILENT, now);
 		return false;
 	}
 	c->probes++;

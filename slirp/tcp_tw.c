@@ -10,9 +10,10 @@ static uint32_t tw_ms(int64_t now)
 	return (uint32_t)(now / 1000);
 }
 
-void tcp_tw_init(struct tcp_tw *tw, uint32_t max, int64_t lifetime)
+void tcp_tw_init(struct tcp_tw *tw, uint32_t max, int64_t lifetime, uint32_t (*hash)(const void *of, const struct tuple *t),
+		 const void *hash_of)
 {
-	*tw = (struct tcp_tw){ .max = max, .lifetime = lifetime };
+	*tw = (struct tcp_tw){ .max = max, .lifetime = lifetime, .hash = hash, .hash_of = hash_of };
 }
 
 void tcp_tw_clear(struct tcp_tw *tw)
@@ -24,10 +25,16 @@ void tcp_tw_clear(struct tcp_tw *tw)
 	tw->room = tw->head = tw->used = 0;
 }
 
+/* Two entries per head on average in a full ring: a walk of two comparisons is cheaper than the memory. */
+static uint32_t *tw_head(const struct tcp_tw *tw, uint32_t hash)
+{
+	return &tw->bucket[hash & (tw->room / 2 - 1)];
+}
+
 static void tw_chain(struct tcp_tw *tw, uint32_t index)
 {
 	struct tcp_tw_entry *e = &tw->ring[index];
-	uint32_t *head = &tw->bucket[e->hash & (tw->room - 1)];
+	uint32_t *head = tw_head(tw, tw->hash(tw->hash_of, &e->tuple));
 
 	e->next = *head & 0x3fffffff;
 	*head = index + 1;
@@ -35,7 +42,7 @@ static void tw_chain(struct tcp_tw *tw, uint32_t index)
 
 static void tw_unchain(struct tcp_tw *tw, uint32_t index)
 {
-	uint32_t *head = &tw->bucket[tw->ring[index].hash & (tw->room - 1)];
+	uint32_t *head = tw_head(tw, tw->hash(tw->hash_of, &tw->ring[index].tuple));
 	uint32_t at = *head;
 
 	if (at == index + 1) {
@@ -74,7 +81,7 @@ static bool tw_grow(struct tcp_tw *tw)
 	if (tw->room && room > tw->max)
 		return false;
 	ring = mem_new(tw->mem, room * sizeof(*ring));
-	bucket = mem_new0(tw->mem, room * sizeof(*bucket));
+	bucket = mem_new0(tw->mem, room / 2 * sizeof(*bucket));
 	if (!ring || !bucket) {
 		g_free(ring);
 		g_free(bucket);
@@ -131,12 +138,12 @@ void tcp_tw_add(struct tcp_tw *tw, const struct tcp_tw_entry *e, int64_t now)
 
 struct tcp_tw_entry *tcp_tw_find(struct tcp_tw *tw, const struct tuple *t, uint32_t hash, int64_t now)
 {
-	uint32_t at = tw->room ? tw->bucket[hash & (tw->room - 1)] : 0;
+	uint32_t at = tw->room ? *tw_head(tw, hash) : 0;
 
 	for (; at; at = tw->ring[at - 1].next) {
 		struct tcp_tw_entry *e = &tw->ring[at - 1];
 
-		if (e->hash != hash || !tuple_eq(&e->tuple, t))
+		if (!tuple_eq(&e->tuple, t))
 			continue;
 		if ((int32_t)(e->expires - tw_ms(now)) > 0)
 			return e;

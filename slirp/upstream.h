@@ -1,8 +1,8 @@
 /* upstream.h - the far side of one TCP connection, as the core sees it.
  *
  * What it is: six calls.  Payload toward the guest has one home, the host socket's queue; the core peeks at it when it sends or sends
- * again, and consumes it when the guest has acknowledged.  Payload from the guest is never kept: what write() takes is acknowledged,
- * what it does not take the guest sends again.
+ * again, and consumes it when the guest has acknowledged.  Payload from the guest is
+ * acknowledged when write() has taken it; what it does not take is held as far as there is room (tcp_ooo.h), or comes again.
  *
  *     guest <-- [ acknowledged: consumed | sent, unacked: peeked | not sent yet ] <-- network
  *                                         ^ offset 0                ^ offset snd_nxt - snd_una

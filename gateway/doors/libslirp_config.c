@@ -150,6 +150,8 @@ bool libslirp_config(struct Slirp *s, const SlirpConfig *cfg)
 	g->own_addresses = g->loopback_unroutable = true;
 	g->hostinfo = hostinfo_plain_new;
 	g->restricted = cfg->restricted != 0;
+	g->guestfwd_drained = libslirp_cb_notify;
+	g->guestfwd_arg = s;
 	g->tune.udp_replied = g->tune.udp_unreplied = CONFIG_UDP_IDLE;
 	config_addresses(g, cfg);
 	config_texts(g, cfg);

@@ -49,13 +49,15 @@
 	X(TCP_HELD_SEGMENT, "TCP segment while the connection is still being dialed")                  \
 	X(TCP_DUP_SYN, "repeated SYN of a connection being dialed: not dialed twice")                  \
 	X(TCP_WINDOW, "TCP segment outside the window: answered with an ACK")                          \
-	X(TCP_OUT_OF_ORDER, "TCP data ahead of a gap: the guest sends it again")                       \
+	X(TCP_OUT_OF_ORDER, "TCP data ahead of a gap, more than is kept: the guest sends it again")    \
 	X(TCP_ACK_FUTURE, "TCP ACK of bytes never sent")                                               \
 	X(TCP_PAWS, "TCP timestamp older than the last one accepted")                                  \
 	X(TCP_RST_WINDOW, "TCP RST that does not hit the next expected byte")                          \
 	X(TCP_SYN_IN_WINDOW, "TCP SYN inside a connection: answered with a challenge ACK")             \
+	X(TCP_ACK_OLD, "TCP ACK older than any window: answered with a challenge ACK")                      \
+	X(TCP_CHALLENGE_LIMIT, "TCP segment that wants a challenge ACK when enough have left lately")     \
 	X(TCP_PORT_ZERO, "TCP or UDP port 0")                                                          \
-	X(SHORT_WRITE, "host socket took only part: the guest sends the rest again")                   \
+	X(SHORT_WRITE, "host socket took only part: the rest waits for it, as far as there is room")   \
 	X(INPUT_FULL, "frame from the guest that came while the turn before it was still going on, and no room was left") \
 	X(LINK_FULL, "link had no room for a frame")                                                   \
 	X(TURN_FULL, "more segments in one turn than the turn's table holds")                          \
@@ -73,7 +75,7 @@
 	X(NEVER_DIALED, "destination that is never dialed (loopback, unspecified, class E, link-local)") \
 	X(NO_DNS, "the host has no name server to relay to")                                           \
 	X(FLOW_CAP, "total number of TCP flows reached")                                               \
-	X(HALF_OPEN_CAP, "total number of connections being dialed reached")                           \
+	X(HALF_OPEN_CAP, "too many connections being made, to there or at all: the oldest gave way")                           \
 	X(NO_DESCRIPTOR, "out of descriptors")                                                         \
 	X(NO_MEMORY, "out of memory")                                                                  \
 	X(HANDSHAKE_TIMEOUT, "guest did not finish the handshake")                                     \
@@ -83,6 +85,11 @@
 	X(GUEST_UNREACHABLE, "guest says by ICMP that the connection cannot be made")                  \
 	X(CONNECT_TIMEOUT, "guest did not answer the SYN")                                             \
 	X(CONNECT_CROSSED, "guest began the same connection at the same time")                         \
+	X(NO_PORT, "every port of the gateway's toward the guest is in use")                         \
+	X(EVICTED, "idle, and its place was needed")                                                  \
+	X(EXPORTED, "carried over to another process")                                                 \
+	X(EXPORT_STATE, "connection that cannot be carried over now: it is being opened, or in the middle of a turn") \
+	X(IMPORT_INVALID, "state that no connection can have")                                         \
 	X(TUPLE_BUSY, "connection with the same ends exists, or has just ended")                       \
 	X(SHUTDOWN, "gateway is shutting down")                                                        \
 	/* DNS relay */                                                                                \

@@ -17,6 +17,16 @@ FLOWS = (1, 64)
 
 
 def measure_dgram(lab, guest, row, seconds):
+    if not row["busy"]:
+        return transfer(lab, guest, row, seconds)
+    spin = lab.host_side("spin", cpu=guest.stack_cpu)
+    try:
+        return transfer(lab, guest, row, seconds)
+    finally:
+        spin.stop()
+
+
+def transfer(lab, guest, row, seconds):
     port = lab.new_port()
     what = ["-p", port, "-n", row["flows"], "-b", row["size"],
             "-m", row["batch"]] + (["-g"] if row["segment"] else [])
@@ -79,18 +89,20 @@ def measure_dns(lab, guest, row, seconds):
 
 # ---- rows ----
 
-def dgram_row(name, way, size, flows, batch, segment=False):
+def dgram_row(name, way, size, flows, batch, segment=False, busy=False):
     return {"name": f"{name}-{size}-{flows}", "kind": "dgram", "dir": way,
             "size": size, "flows": flows, "batch": batch, "segment": segment,
-            "mtu": 1500, "family": "v4", "trial": measure_dgram}
+            "busy": busy, "mtu": 1500, "family": "v4", "trial": measure_dgram}
 
 
 def make_rows():
     rows = []
-    for way in ("tx", "rx"):
-        for size in (64, 1400):
-            for flows in FLOWS:
-                rows.append(dgram_row(f"u{way}", way, size, flows, BURST))
+    for busy in (False, True):
+        for way in ("tx", "rx"):
+            for size in (64, 1400):
+                for flows in FLOWS:
+                    rows.append(dgram_row(f"u{way}{'b' if busy else ''}", way,
+                                          size, flows, BURST, busy=busy))
     for way in ("tx", "rx"):
         for size in (64, 1400):
             for flows in FLOWS:
@@ -116,7 +128,8 @@ def describe(row):
     how = "1 per system call" if row["batch"] == 1 else \
         f"{row['batch']} per {how}"
     return (f"datagrams {way}, {row['size']} bytes, {row['flows']} flow"
-            f"{'' if row['flows'] == 1 else 's'}, sent {how}")
+            f"{'' if row['flows'] == 1 else 's'}, sent {how}"
+            f"{', half a CPU' if row['busy'] else ''}")
 
 
 COLUMNS = {

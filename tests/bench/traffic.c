@@ -292,6 +292,15 @@ static _Noreturn void run_hold(bool fresh_user, bool fresh_net)
 		pause();
 }
 
+/* Somebody else who wants the CPU, all of it. */
+static _Noreturn void run_spin(void)
+{
+	printf("{\"ready\":1}\n");
+	fflush(stdout);
+	for (;;)
+		__asm__ volatile("");
+}
+
 static void usage(void)
 {
 	fputs("usage: bench-traffic [OPTIONS] MODE\n"
@@ -300,6 +309,7 @@ static void usage(void)
 	      "       dnsserver | dns | dnskept                   names\n"
 	      "       hold TOKEN      keep the namespaces of this process alive\n"
 	      "       exec COMMAND... run a command in the namespaces given\n"
+	      "       spin            use up the CPU\n"
 	      "  -N PID   enter the user and network namespace of PID first\n"
 	      "  -c CPU   run on this CPU only\n"
 	      "  -h ADDR  server address    -p PORT  server port\n"
@@ -406,6 +416,8 @@ int main(int argc, char **argv)
 		usage();
 	if (!strcmp(argv[optind], "hold"))
 		run_hold(fresh_user, fresh_net);
+	if (!strcmp(argv[optind], "spin"))
+		run_spin();
 	if (!strcmp(argv[optind], "exec") && argv[optind + 1]) {
 		execvp(argv[optind + 1], argv + optind + 1);
 		die(argv[optind + 1]);

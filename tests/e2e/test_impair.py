@@ -10,10 +10,10 @@ SMALL = ["--mtu", "1500"]
 # what the wire does, each way; bytes, each way; further options
 BAD = {
     "loss0.1": ("loss=0.1", 4 * MIB, SMALL),
-    "loss1": ("loss=1", 512 * KIB, SMALL),
+    "loss1": ("loss=1", 1 * MIB, SMALL),
     "loss5": ("loss=5", 192 * KIB, SMALL),
     "loss20": ("loss=20", 32 * KIB, SMALL),
-    "reorder": ("reorder=2", 512 * KIB, SMALL),
+    "reorder": ("reorder=5", 1 * MIB, SMALL),
     "dup": ("dup=10", 4 * MIB, SMALL),
     "corrupt": ("corrupt=1", 512 * KIB, SMALL),
     "all": ("loss=1,dup=2,reorder=1,corrupt=0.5,delay=1000,jitter=500", 256 * KIB, SMALL),

@@ -66,6 +66,11 @@ def far_net(*argv, net, **kw):
     return subprocess.Popen(["nsenter", f"--net=/proc/{net}/ns/net", "--", *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **kw)
 
 
+def sysctl(net, value, *names):
+    setting = f"for f in {' '.join(names)}; do echo {value} >/proc/sys/net/$f; done"
+    assert far_net("sh", "-c", setting, net=net).wait(LIMIT) == 0
+
+
 @pytest.fixture(scope="module")
 def way():
     holders = [subprocess.Popen(["unshare", "--net", "--", "sh", "-c", "echo there; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -79,14 +84,16 @@ def way():
         ip(f"link set lo up\nlink add {right} type veth peer name {'b1' if n == 1 else 'c1'} netns {peer}\n"
            f"address add 198.18.{n}.2/24 dev {left}\naddress add 2001:db8:1{n}::2/64 dev {left} nodad\nlink set {left} up\n"
            f"address add 198.18.{n + 1}.1/24 dev {right}\naddress add 2001:db8:1{n + 1}::1/64 dev {right} nodad\nlink set {right} up\n", net=net)
-        router = "for f in ipv4/ip_forward ipv6/conf/all/forwarding; do echo 1 >/proc/sys/net/$f; done;" \
-                 "for f in ipv4/icmp_ratelimit ipv6/icmp/ratelimit; do echo 0 >/proc/sys/net/$f; done"
-        assert far_net("sh", "-c", router, net=net).wait(LIMIT) == 0
+        sysctl(net, 1, "ipv4/ip_forward", "ipv6/conf/all/forwarding")
+    for net in r1, r2, far:  # each is asked more often than it would like to answer
+        sysctl(net, 0, "ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit")
     ip("link set lo up\naddress add 198.18.3.2/24 dev c1\naddress add 2001:db8:13::2/64 dev c1 nodad\nlink set c1 up\n"
        "route add default via 198.18.3.1\nroute add default via 2001:db8:13::1\n", net=far)
     ip(f"link set b0 mtu {NARROW}\nroute add 198.18.3.0/24 via 198.18.2.2\nroute add 2001:db8:13::/64 via 2001:db8:12::2\n", net=r1)
+    ip("".join(f"route add {what} {to[4].rsplit('.', 1)[0]}.0/24\nroute add {what} {to[6].rsplit('::', 1)[0]}::/64\n" for what, to in PLACES.items()),
+       net=r1)
     ip(f"link set b1 mtu {NARROW}\nroute add 198.18.1.0/24 via 198.18.2.1\nroute add 2001:db8:11::/64 via 2001:db8:12::1\n", net=r2)
-    ip("route add 2001:db8:12::/47 via 2001:db8:11::2\n")
+    ip("route add 2001:db8:10::/44 via 2001:db8:11::2\n")
     server = far_net("/usr/bin/python3", "-c", SERVER, FAR[4], FAR[6], net=far)
     assert server.stdout.readline() == b"there\n"
     with open(RANGE, "w", encoding="ascii") as f:
@@ -113,6 +120,16 @@ def test_b38_traceroute(way, guest, v, how):
     hops = [line.split()[1] for line in g.text.split("\n")[1:]]
     assert hops == HOPS[v], g.text
     assert "*" not in g.text and "!" not in g.text
+
+
+@BOTH
+@pytest.mark.parametrize("mtu", ["1500", "65520"])
+def test_b38_tracepath(forgetful, guest, v, mtu):
+    """A client that looks for both at once."""
+    g = guest("", command=["tracepath", f"-{v}", "-n", "-m", "8", FAR[v]], opts=["--root", "--mtu", mtu])
+    assert f"Resume: pmtu {NARROW} hops 4" in g.text, g.text
+    places = [g.text.index(f" {hop} ") for hop in HOPS[v]]
+    assert places == sorted(places), g.text
 
 
 @BOTH
@@ -145,9 +162,25 @@ for _ in range(LIMIT):
         break
     except TimeoutError:
         pass
+else:
+    sys.exit("never answered")
 say("whole")
 """, FAR[v], opts=["--mtu", "1500"])
     assert g.text == "whole"
+
+
+PLACES = {"prohibit": {4: "198.18.4.1", 6: "2001:db8:14::1"}, "unreachable": {4: "198.18.5.1", 6: "2001:db8:15::1"}}
+REASONS = {("prohibit", 4): "HOST_PROHIBITED", ("prohibit", 6): "HOST_PROHIBITED", ("unreachable", 4): "HOST_UNREACHABLE",
+           ("unreachable", 6): "NET_UNREACHABLE"}  # RFC 4443 3.1: no route
+
+
+@BOTH
+@pytest.mark.parametrize("what", PLACES)
+def test_b38_dial_that_a_router_refuses(way, guest, v, what):
+    """A router's administratively prohibited is told apart from its unreachable: ICMP 3/13 and 3/1, 1/1 and 1/0."""
+    g = guest("say(refusal(sys.argv[1], 80)[0])", PLACES[what][v])
+    assert g.text in ("EHOSTUNREACH", "EACCES", "ENETUNREACH")
+    assert sum(g.stats[kind].get(REASONS[what, v], 0) for kind in ("drops", "closes")) == 1, g.stats
 
 
 @BOTH

@@ -60,6 +60,13 @@ def test_groups_stay_silent(ping, to):
     assert g.stats["drops"]["GROUP_TRAFFIC"] >= 2 and g.stats["echo_to_host"] == 0
 
 
+@pytest.mark.parametrize("net, to, group", [("192.168.77.0/27", "192.168.77.31", True), ("192.168.77.0/27", "192.168.77.30", False),
+                                            ("172.16.0.0/12", "172.31.255.255", True)])
+def test_broadcast_address_of_the_net(ping, net, to, group):
+    g = ping("-c", 1, "-W", 1 if group else 10, "-b", to, status=1, opts=["--net", net])
+    assert ("GROUP_TRAFFIC" in g.stats["drops"]) == group and ("Unreachable" in g.text) != group
+
+
 @pytest.mark.parametrize("to", [WEB4, WEB6])
 def test_flood_of_ids(guest, to):
     """1000 ids: no more sockets than an eighth of the descriptors, the least recently used give way; a lookup and a connection go on."""

@@ -59,6 +59,31 @@ say("whole")
 
 
 @GATE
+def test_runs_stay_runs_and_arrive_as_datagrams(start, gate):
+    """A program that uses UDP_SEGMENT has its datagrams cross the gateway as few super-frames where the tap has USO (Linux 6.2), and
+    the far side gets them one by one, with their sizes and in their order; both ways."""
+    server = host_socket(gate)
+    g = start(UDP + """
+sock = udp(sys.argv[1], int(sys.argv[2]))
+for i in range(20):
+    send_run(sock, i, sock.getpeername())
+    for want in run_of(i):
+        assert sock.recv(2000) == want, i
+say("whole")
+""", gate, server.getsockname()[1], opts=["--host-loopback", "--mtu", "1500"])
+    for i in range(20):
+        for want in run_of(i):
+            data, peer = server.recvfrom(2000)
+            assert data == want, i
+        send_run(server, i, peer)
+    assert g.end() == "whole"
+    assert g.stats["udp_to_host"] == g.stats["udp_to_guest"] == 20 * 41
+    if tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 2):
+        assert g.stats["link_rx_frames"] < 200 and g.stats["link_tx_frames"] < 200
+    server.close()
+
+
+@GATE
 def test_a9_b35_closed_port_is_refused_and_works_when_it_opens(start, gate):
     """The guest's kernel says ECONNREFUSED, at once; the same socket goes on when the server is there."""
     server = host_socket(gate)
@@ -173,6 +198,30 @@ say(sock.recv(100).decode())
     assert g.end() == "whole"
     assert g.stats["link_tx_frames"] >= 7
     server.close()
+
+
+@BOTH
+@pytest.mark.parametrize("count", [900, 20000], ids=["honest", "flood"])
+def test_b38_errors_are_rationed(guest, web, count):
+    """A scan's or traceroute's errors all arrive, at once; of a flood's, a thousand a second (RFC 1812 4.3.2.8, RFC 4443 2.4)."""
+    begun = time.monotonic()
+    g = guest(UDP + """
+sock = udp(sys.argv[1], 9)
+sock.setsockopt(*((41, 16, 1) if ":" in sys.argv[1] else (0, 2, 1)))  # hop limit 1
+for _ in range(int(sys.argv[2])):
+    while True:
+        try:
+            sock.send(b"x")
+            break
+        except OSError as e:
+            assert e.errno in (errno.EHOSTUNREACH, errno.ECONNREFUSED), e
+assert len(dns_udp(DNS4, "www.e2e.test")) > 40
+""", web, count)
+    refused, kept_back = g.stats["drops"]["HOP_LIMIT"], g.stats["drops"].get("ICMP_RATE", 0)
+    if count == 900:
+        assert refused >= count and not kept_back
+    else:
+        assert refused - kept_back <= 1001 + 1000 * (time.monotonic() - begun)
 
 
 @BOTH

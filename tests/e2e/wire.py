@@ -158,3 +158,14 @@ def say(*words):
 def hear():
     """One line from the test."""
     return sys.stdin.readline().strip()
+
+
+def run_of(i):
+    """The datagrams of a run: forty equal ones and a shorter last."""
+    return [bytes([i, k]) * 500 for k in range(40)] + [b"end"]
+
+
+def send_run(sock, i, to):
+    """In one call, which the kernel cuts (UDP_SEGMENT)."""
+    sock.setsockopt(socket.SOL_UDP, 103, 1000)
+    sock.sendto(b"".join(run_of(i)), to)

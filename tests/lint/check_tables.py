@@ -2,7 +2,8 @@
 """Tables in docs/ that say what the tree says are written by this tool:  tests/lint/check_tables.py --write
 
 docs/DESIGN.md    the tunables: the rows of slirp/stack_tunable.h and gateway/gateway_tunable.h
-docs/TCP.md       clauses of RFCs and the scripts that cover them; all scripts with their titles
+docs/TCP.md       clauses of RFCs and the scripts that cover them; all scripts with their titles; which event meets a connection in which
+                  state in which script, as script-runner --states says: every pair but those of IMPOSSIBLE needs one
 docs/CONTRACT.md  last column of each row "| C1 | what | where | tests |": the tests that name the number
 A table stands between the lines "<!-- table: NAME -->" and "<!-- end -->". A number that a test names needs a row; a row needs a
 test, unless the third column begins with "to come".
@@ -12,6 +13,7 @@ A test names a number: in a script's first comment, in a docstring or the name o
 import ast
 import os
 import re
+import subprocess
 import sys
 
 import common
@@ -23,6 +25,20 @@ RFC = re.compile(r"RFC (\d{3,4})((?: (?:figure )?\d[\d.]*\d(?![\w-])| \d(?=[ ,:;
 NUMBER = re.compile(r"(?<![\w.-])([ABCDFLT])(\d{1,2})(?:-\1?(\d{1,2}))?(?!\w|\.\d)")
 ROW = re.compile(r"^\| ([ABCDFLT]\d+) \| (.*?) \| (.*?) \|(.*)\|$")
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.S)
+
+RUNNER = "tests/scripts/script-runner"
+STATES = "HELD SYN_SENT SYN_RECEIVED ESTABLISHED CLOSE_WAIT FIN_WAIT_1 FIN_WAIT_2 CLOSING LAST_ACK TIME_WAIT none".split()
+EVENTS = ["SYN", "SYN-ACK", "ACK", "data", "FIN", "RST", "host connected", "host refused", "host connects", "host data", "host EOF",
+          "host room", "host fails", "gateway drops", "time"]
+# Pairs that cannot be: events that end a dial happen while it runs; what ended cannot end again; no socket, nothing from it.
+IMPOSSIBLE = {
+    "host connected": "but HELD", "host refused": "but HELD", "host connects": "but none TIME_WAIT",
+    "host data": "HELD FIN_WAIT_1 FIN_WAIT_2 CLOSING LAST_ACK TIME_WAIT none",
+    "host EOF": "HELD FIN_WAIT_1 FIN_WAIT_2 CLOSING LAST_ACK TIME_WAIT none",
+    "host room": "HELD SYN_SENT SYN_RECEIVED CLOSING LAST_ACK TIME_WAIT none",
+    "host fails": "HELD TIME_WAIT none", "gateway drops": "TIME_WAIT none", "time": "HELD TIME_WAIT none",
+    "SYN-ACK": "SYN_RECEIVED CLOSE_WAIT FIN_WAIT_1 FIN_WAIT_2 CLOSING LAST_ACK TIME_WAIT",  # as SYN: one function
+}
 
 
 def evaluate(text):
@@ -77,6 +93,31 @@ def titles(root):
         f"| {path} | {title.replace('|', '/')} |" for path, title in scripts(root).items()]
 
 
+def impossible(state, event):
+    rule = IMPOSSIBLE.get(event, "").split()
+    return state not in rule if rule[:1] == ["but"] else state in rule
+
+
+def states(root, build):
+    """For each pair of state and event the two shortest scripts that show it; "none yet" where none does.  None: no runner that works."""
+    try:
+        run = subprocess.run([os.path.join(os.path.abspath(build), RUNNER), "--states", "tests/scripts/tcp"], cwd=root,
+                             capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    found = {}
+    for line in run.stdout.splitlines():
+        path, cell = line.split(" ", 1)
+        found.setdefault(tuple(cell.split("/")), []).append(path)
+    rows = ["| state | event | scripts |", "|---|---|---|"]
+    for state in STATES:
+        for event in EVENTS:
+            paths = sorted(found.get((state, event), []), key=lambda path: (len(common.text(root, path)), path))[:2]
+            if not impossible(state, event):
+                rows.append(f"| {state} | {event} | {' '.join(path[len('tests/'):] for path in paths) or 'none yet'} |")
+    return rows
+
+
 def numbers(text, letters="ABCDFLT"):
     for letter, first, last in NUMBER.findall(text):
         if letter in letters:
@@ -122,21 +163,30 @@ def contract(text, known):
     return "\n".join(lines)
 
 
-def wanted(root):
+def table(match, rows):
+    """A table that nobody can make stays as it is; check() tells."""
+    return match.group(0) if rows is None else match.group(1) + "\n".join(rows) + "\n" + match.group(3)
+
+
+def wanted(root, build):
     """Document -> the text it should have."""
-    makers = {"tunables": tunables, "gateway_tunables": gateway_tunables, "clauses": clauses, "scripts": titles}
+    makers = {"tunables": tunables, "gateway_tunables": gateway_tunables, "clauses": clauses, "scripts": titles, "states": lambda root: states(root, build)}
     found = {}
     for doc in ("docs/DESIGN.md", "docs/TCP.md", "docs/CONTRACT.md"):
         text = common.text(root, doc)
-        text = TABLE.sub(lambda m: m.group(1) + "\n".join(makers[m.group(2)](root)) + "\n" + m.group(3), text)
+        text = TABLE.sub(lambda m: table(m, makers[m.group(2)](root)), text)
         found[doc] = contract(text, cited(root)) if doc == "docs/CONTRACT.md" else text
     return found
 
 
-def check(root, _build):
+def check(root, build):
     problems = [f"{doc}: not what the tree says; run tests/lint/check_tables.py --write"
-                for doc, text in wanted(root).items() if text != common.text(root, doc)]
+                for doc, text in wanted(root, build).items() if text != common.text(root, doc)]
     rows = {m.group(1): m.group(3) for m in map(ROW.match, common.text(root, "docs/CONTRACT.md").split("\n")) if m}
+    if "<!-- table: states -->" in common.text(root, "docs/TCP.md") and states(root, build) is None:
+        problems.append(f"docs/TCP.md: {RUNNER} of the build is missing, old or failing: ./dev build, then its scripts")
+    problems += [f"docs/TCP.md: no script shows this: {line}" for line in common.text(root, "docs/TCP.md").split("\n")
+                 if line.endswith("| none yet |")]
     known = cited(root)
     problems += [f"docs/CONTRACT.md: no row {name}, which {known[name][0]} names" for name in sorted(known) if name not in rows]
     untested = [name for name, where in rows.items() if name not in known and not where.startswith("to come")]
@@ -161,12 +211,14 @@ CASES = [
     ({**GOOD, "tests/scripts/b.pkt": "# C1\n"}, "docs/CONTRACT.md: not what the tree says"),
     ({**GOOD, "tests/scripts/b.pkt": "# B7-B8\n"}, "no row B8, which scripts/b.pkt names"),
     ({**GOOD, "docs/CONTRACT.md": GOOD["docs/CONTRACT.md"] + "| C4 | x | flow.c | none yet |\n"}, "no test names C4"),
+    ({**GOOD, "docs/TCP.md": GOOD["docs/TCP.md"] + "| HELD | SYN | none yet |\n"}, "no script shows this: | HELD | SYN |"),
+    ({**GOOD, "docs/TCP.md": GOOD["docs/TCP.md"] + "<!-- table: states -->\n<!-- end -->\n"}, "missing, old or failing"),
 ]
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
         top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-        for name, content in wanted(top).items():
+        for name, content in wanted(top, os.path.join(top, "build")).items():
             with open(os.path.join(top, name), "w", encoding="utf-8") as f:
                 f.write(content)
         sys.exit(0)

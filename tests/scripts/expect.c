@@ -164,7 +164,7 @@ static bool expect_bytes(struct play *p, struct words *w, uint16_t port)
 	return true;
 }
 
-/* "mtu N", "id N", "from ADDRESS", "about ADDRESS:PORT": of an ICMP error; about an echo: its id, and its sequence number as PORT */
+/* "mtu N", "long N" (bytes of the packet), "id N", "from ADDRESS", "about ADDRESS:PORT": of an ICMP error; about an echo: its id, and its sequence number as PORT */
 static bool expect_icmp_fact(const struct out *o, struct words *w)
 {
 	char name[ENDPOINT_STRLEN];
@@ -175,6 +175,8 @@ static bool expect_icmp_fact(const struct out *o, struct words *w)
 		return words_number(w, &n) && o->mtu == n;
 	if (words_take(w, "id"))
 		return words_number(w, &n) && o->port == n;
+	if (words_take(w, "long"))
+		return words_number(w, &n) && o->len + (o->v6 ? 48 : 28) == n;
 	if (words_take(w, "from"))
 		return words_peek(w) && addr_parse(words_next(w), &from, NULL) && addr_eq(&from, &o->addr);
 	return words_take(w, "about") && words_peek(w) && !strcmp(words_next(w), endpoint_format(&o->far, name));

@@ -90,6 +90,7 @@ static bool guest_segment(struct play *p, struct conn *c, struct craft *m, const
 	notation_format(text, &shown, m->gso > 0 ? (uint32_t)m->gso : 0);
 	play_note(p, "guest@%u %s", c->port, text->str);
 	g_string_free(text, TRUE);
+	states_guest(p, c, n->flags, n->end - n->seq);
 	if (!(n->flags & TCP_SYN) || !c->iss_known || c->active)
 		guest_track(c, n);
 	guest_packet(p, m, &c->guest.addr, &c->far.addr, IP_PROTO_TCP, l4);

@@ -3,6 +3,7 @@
  * Below: play.h, slirp/tcp_open.h.  Above: play.c.
  */
 #include "slirp/tcp_connect.h"
+#include "slirp/tcp_export.h"
 #include "slirp/tcp_open.h"
 #include "tests/scripts/play.h"
 
@@ -76,6 +77,39 @@ static bool host_connect(struct play *p, struct words *w, struct conn *c)
 	c->active = true;
 	c->accepted = false;
 	return true;
+}
+
+/* "host moves [refused REASON]": the connection goes over into a stack of its own, as into another process */
+static bool host_moves(struct play *p, struct words *w, struct conn *c)
+{
+	struct fake_flow *f = g_new0(struct fake_flow, 1);
+	enum reason want = R_ACCEPTED, got;
+	struct stack_stats stats;
+	struct tcp_export e;
+
+	f->conn = c;
+	f->up.ops = &fake_ops;
+	if (words_take(w, "refused") && !(words_peek(w) && play_reason(words_next(w), &want)))
+		play_fail(p, "host moves refused REASON");
+	got = c->flow ? tcp_conn_export(&c->flow->c, &e, p->now) : R_IMPORT_INVALID;
+	if (got != want || got) {
+		g_free(f);
+		return got == want || play_fail(p, "tcp_conn_export() says %s", reason_name(got));
+	}
+	tcp_export_release(&c->flow->c);
+	fake_reap(p);
+	stack_stats(p->st, &stats);
+	if (stats.conns || c->gone_why != R_EXPORTED)
+		return play_fail(p, "something is left in the old stack");
+	c->gones--;
+	stack_flush(p->st, p->now);
+	stack_free(p->st);
+	p->st = NULL;
+	if (!play_start(p))
+		return false;
+	c->flow = f;
+	got = tcp_conn_import(p->st, &f->c, &e, &f->up, p->now);
+	return got == R_ACCEPTED || play_fail(p, "tcp_conn_import() says %s", reason_name(got));
 }
 
 /* ---- what the far side does */
@@ -371,12 +405,17 @@ static bool host_outcome(struct play *p, struct words *w, struct conn *c, bool *
 bool host_line(struct play *p, struct words *w, uint16_t port)
 {
 	struct conn *c = play_conn(p, port);
-	bool known, fine = host_outcome(p, w, c, &known);
+	bool known, fine;
 
+	if (!play_asks(w))
+		states_host(p, c, words_peek(w));
+	fine = host_outcome(p, w, c, &known);
 	if (known)
 		return fine;
 	if (words_take(w, "connect"))
 		return host_connect(p, w, c);
+	if (words_take(w, "moves"))
+		return host_moves(p, w, c);
 	if (words_take(w, "established"))
 		return host_count(p, &c->established, words_take(w, "not") ? 0 : 1, "tcp_established calls");
 	if (words_take(w, "sends"))

@@ -66,6 +66,10 @@ static bool judge_options(struct conn *c, const struct tcp_seg *s)
 				 s->has_ts ? "them" : "none");
 	if (s->n_sack && !c->guest_sack)
 		return play_fail(p, "SACK blocks that the guest did not permit");
+	for (int i = 0; i < s->n_sack; i++)
+		if (s->sack[i].start <= s->ack || s->sack[i].end <= s->sack[i].start || s->sack[i].end > c->rx_end)
+			return play_fail(p, "a SACK block %u:%u: the ACK is %u, the guest sent up to %u", s->sack[i].start, s->sack[i].end,
+					 s->ack, c->rx_end);
 	return true;
 }
 
@@ -263,6 +267,9 @@ static void judge_quote(struct play *p, struct out *o, const uint8_t *q, uint32_
 	o->far.port = bytes_get16(l4 + 2);
 	guest = o->v6 ? addr_from_v6(q + 8) : addr_from_v4(q + 12);
 	o->port = bytes_get16(l4);
+	for (uint32_t i = hdr + 8; i < len && proto != IP_PROTO_TCP; i++)
+		if (q[i] != play_pattern(proto == IP_PROTO_UDP ? o->port : bytes_get16(l4 + 4), false, i - hdr - 8))
+			play_fail(p, "an ICMP error that quotes another packet at byte %u", i);
 	if (proto == (o->v6 ? IP_PROTO_ICMPV6 : IP_PROTO_ICMP)) {
 		o->far.port = bytes_get16(l4 + 6);
 		o->port = bytes_get16(l4 + 4);

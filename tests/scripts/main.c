@@ -54,7 +54,7 @@ static bool main_play(const char *path, bool verbose, FILE *to)
 		fprintf(to, "# cannot read it\n");
 		return false;
 	}
-	fine = play_run(s, verbose, &report);
+	fine = play_run(s, verbose, NULL, &report);
 	fputs(report, to);
 	script_free(s);
 	return fine;
@@ -108,19 +108,42 @@ static bool main_test(const char *path, guint number, bool verbose, bool forks)
 	return fine;
 }
 
+/* "PATH STATE/event" for each pair that the script shows. */
+static bool main_states(const char *path)
+{
+	g_autoptr(GHashTable) states = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	struct script *s = script_load(path);
+	g_autofree char *report = NULL;
+	bool fine = s && play_run(s, false, states, &report);
+	GHashTableIter i;
+	gpointer name;
+
+	g_hash_table_iter_init(&i, states);
+	while (fine && g_hash_table_iter_next(&i, &name, NULL))
+		printf("%s %s\n", path, (char *)name);
+	script_free(s);
+	return fine;
+}
+
 int main(int argc, char **argv)
 {
 	g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
-	bool verbose = false, forks = true, fine = true;
+	bool verbose = false, forks = true, states = false, fine = true;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "-v"))
 			verbose = true;
 		else if (!strcmp(argv[i], "--no-fork"))
 			forks = false;
+		else if (!strcmp(argv[i], "--states"))
+			states = true;
 		else
 			main_collect(files, argv[i]);
 	}
+	for (guint i = 0; states && i < files->len; i++)
+		fine &= main_states(files->pdata[i]);
+	if (states)
+		return fine && files->len ? 0 : 1;
 	printf("1..%u\n", files->len);
 	for (guint i = 0; i < files->len; i++)
 		fine &= main_test(files->pdata[i], i + 1, verbose, forks);

@@ -153,6 +153,7 @@ static bool play_advance(struct play *p, int64_t to, bool until_frame)
 		if (spin > PLAY_SPIN)
 			return play_fail(p, "stack_deadline() stays at the same moment: the loop would spin");
 		p->now = MAX(p->now, at);
+		states_time(p);
 		stack_expire(p->st, p->now);
 		fake_reap(p);
 		play_flush(p);
@@ -189,7 +190,7 @@ static bool play_clock(struct play *p, struct words *w)
 
 /* ---- lines */
 
-static bool play_asks(const struct words *w)
+bool play_asks(const struct words *w)
 {
 	const char *next = words_peek(w);
 
@@ -209,6 +210,8 @@ static bool play_event(struct play *p, const char *verb, struct words *w, uint16
 		fine = play_start(p) && host_line(p, w, port);
 	else if (!strcmp(verb, "link"))
 		fine = setup_link(p, w);
+	else if (!strcmp(verb, "pressure"))
+		fine = setup_pressure(p, w);
 	else if (!strcmp(verb, "turn"))
 		fine = true;
 	else
@@ -442,13 +445,14 @@ static void play_teardown(struct play *p)
 	stack_free(p->st);
 }
 
-bool play_run(const struct script *s, bool verbose, char **ret_report)
+bool play_run(const struct script *s, bool verbose, GHashTable *states, char **ret_report)
 {
 	struct play p = { 0 };
 	GString *report = g_string_new(NULL);
 	bool fine;
 
 	play_init(&p, s, verbose);
+	p.states = states;
 	fine = play_lines(&p, 0, s->n);
 	g_clear_pointer(&p.text, g_free);
 	fine = fine && expect_end(&p);

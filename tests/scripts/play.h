@@ -150,16 +150,18 @@ struct play {
 	int64_t link_room;   /* frames, -1: endless */
 	void *slot;	     /* the one slot that is out */
 
+	GHashTable *states; /* "STATE/event"; NULL: nobody asks */
 	GPtrArray *history; /* text of what happened */
 	GString *fail;	    /* NULL: fine so far */
 };
 
-/* True if the whole script went well; otherwise *ret_report says where and why (lines beginning with "# "). */
-bool play_run(const struct script *s, bool verbose, char **ret_report);
+/* True if the whole script went well; which events met which states is added to states, which may be NULL.  Otherwise *ret_report says where and why (lines beginning with "# "). */
+bool play_run(const struct script *s, bool verbose, GHashTable *states, char **ret_report);
 
 /* Records the first failure with file and line; returns false, for tail calls. */
 bool play_fail(struct play *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void play_note(struct play *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool play_asks(const struct words *w);	       /* the rest of a "host" line is a question */
 bool play_start(struct play *p);	       /* makes the stack when the first event comes */
 bool play_flush(struct play *p);	       /* ends a turn */
 struct conn *play_conn(struct play *p, uint16_t port); /* made when new */
@@ -172,6 +174,7 @@ bool setup_option(struct play *p, struct words *w);
 bool setup_tunable(struct play *p, struct words *w);
 bool setup_conn(struct play *p, struct words *w, uint16_t port);
 bool setup_link(struct play *p, struct words *w);
+bool setup_pressure(struct play *p, struct words *w);
 bool guest_line(struct play *p, struct words *w, uint16_t port);
 bool host_line(struct play *p, struct words *w, uint16_t port);
 bool expect_line(struct play *p, struct words *w, uint16_t port);
@@ -186,6 +189,11 @@ bool expect_end(struct play *p);
 extern const struct upstream_ops fake_ops;
 void fake_init(struct play *p);
 void fake_reap(struct play *p); /* frees what the core gave back: legal once its call has returned */
+
+/* states.c */
+void states_guest(struct play *p, const struct conn *c, uint8_t flags, uint32_t len);
+void states_host(struct play *p, const struct conn *c, const char *verb);
+void states_time(struct play *p); /* before deadlines are served */
 
 /* ping.c */
 bool ping_guest(struct play *p, struct words *w);

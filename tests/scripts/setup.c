@@ -212,7 +212,7 @@ bool setup_conn(struct play *p, struct words *w, uint16_t port)
 	return true;
 }
 
-/* "link full", "link room 3", "link ready" */
+/* "link full", "link room 3", "link ready", "link up" */
 bool setup_link(struct play *p, struct words *w)
 {
 	int64_t n = 0;
@@ -221,11 +221,29 @@ bool setup_link(struct play *p, struct words *w)
 		p->link_room = n;
 		return true;
 	}
+	if (words_take(w, "up")) {
+		if (!play_start(p))
+			return false;
+		stack_link_up(p->st, p->now);
+		stack_expire(p->st, p->now);
+		return true;
+	}
 	if (!words_take(w, "ready"))
-		return play_fail(p, "link full, link room NUMBER or link ready [NUMBER]");
+		return play_fail(p, "link full, link room NUMBER, link ready [NUMBER] or link up");
 	p->link_room = words_number(w, &n) ? n : -1;
 	if (!play_start(p))
 		return false;
 	stack_link_ready(p->st);
+	return true;
+}
+
+/* "pressure on", "pressure off" */
+bool setup_pressure(struct play *p, struct words *w)
+{
+	bool on = false;
+
+	if (!play_start(p) || !setup_switch(p, w, &on, NULL))
+		return false;
+	stack_pressure(p->st, on, p->now);
 	return true;
 }

@@ -33,6 +33,7 @@ enum {
 
 struct sim;
 struct gate;
+struct gate_fd;
 
 /* What the world breaks on purpose, to show that its judges see it. */
 enum sim_break {
@@ -70,7 +71,7 @@ struct wire {
 	struct wire_faults faults;
 	GQueue frames; /* by time */
 	int64_t last_at;
-	uint32_t lost;
+	uint32_t lost, broke_fragment;
 };
 
 /* ---- the guest's TCP */
@@ -144,6 +145,8 @@ struct far_flow {
 };
 
 struct far {
+	struct gate_fd *sock;  /* of gatesim */
+	int64_t dial_began;
 	struct far_flow *flow; /* of sim.c; NULL: not dialed, or gone */
 	bool live;	       /* dialed, and not gone */
 	enum far_dial dial;
@@ -176,7 +179,6 @@ struct sim_conn {
 	bool reborn;	   /* this is not the first life */
 	int64_t reopen_at; /* SIM_NEVER: the present one is not over */
 	uint16_t key;	   /* of its bytes: each life has others */
-	bool judged_clean; /* the last life ended in order */
 };
 
 /* What is told when something happens at the far side: to the core by sim.c, to a socket's watcher by gatesim. */
@@ -198,6 +200,7 @@ struct sim {
 	int64_t leap_at, leap_by; /* the clock jumps once */
 	bool leapt, lossy, heavy; /* heavy: losses that may look like silence */
 	uint32_t alloc_fails;	  /* chance per thousand allocations */
+	uint32_t clean, silent;	  /* lives that ended in order; that the gateway gave up for silence */
 	uint32_t faults;	  /* failures of the environment so far that may cost a connection */
 	const struct far_told *told;
 	bool (*other)(struct sim *s, const struct ip *ip, const uint8_t *l4); /* takes packets to the guest that are no TCP; false: not its */

@@ -43,6 +43,14 @@ static struct wire_frame *wire_copy(const uint8_t *data, uint32_t len, uint16_t 
 	return f;
 }
 
+/* Two bits of one packet can make up for each other in its checksum; so one fragment of a world is broken, and no more. */
+static bool wire_is_fragment(const uint8_t *p, uint32_t len)
+{
+	if (len < ETH_HDR_LEN + IP6_HDR_LEN)
+		return false;
+	return p[12] == 0x08 ? (p[ETH_HDR_LEN + 6] & 0x3f) || p[ETH_HDR_LEN + 7] : p[ETH_HDR_LEN + 6] == IP_PROTO_FRAGMENT;
+}
+
 void wire_push(struct wire *w, const uint8_t *data, uint32_t len, uint16_t gso_size, bool offload)
 {
 	struct sim *s = w->sim;
@@ -60,7 +68,7 @@ void wire_push(struct wire *w, const uint8_t *data, uint32_t len, uint16_t gso_s
 	else
 		w->last_at = at;
 	f = wire_copy(data, len, gso_size, offload, at);
-	if (!offload && sim_chance(s, q->corrupt))
+	if (!offload && sim_chance(s, q->corrupt) && !(wire_is_fragment(data, len) && w->broke_fragment++))
 		f->data[sim_rand(s, len)] ^= (uint8_t)(1u << sim_rand(s, 8));
 	wire_insert(w, f);
 	if (sim_chance(s, q->repeat))

@@ -71,6 +71,8 @@ static void connected(const void *addr)
 	g_assert_cmpint(fcntl(fd, F_GETFD), ==, FD_CLOEXEC);
 	g_assert_cmpint(option(fd, SOL_SOCKET, SO_OOBINLINE), ==, 1);
 	g_assert_cmpint(option(fd, IPPROTO_TCP, TCP_NODELAY), ==, 1);
+	if (addr_is_v4(&to.addr)) /* else the first soft error would end the connection */
+		g_assert_cmpint(option(fd, IPPROTO_IP, IP_RECVERR), ==, 0);
 	close(fd);
 	close(listener);
 }

@@ -65,6 +65,29 @@ static void peek_offsets(const void *arg)
 }
 
 /* Trap 7: EOF stands exactly behind the last byte; before the FIN the same place is EAGAIN. */
+/* Bytes under way are sent again: one piece after the other, after a look behind them that found nothing, and after an ACK. */
+static void peek_again(const void *arg)
+{
+	struct pair p;
+
+	pair_begin(&p, arg);
+	hear(&p, "0123456789");
+	peek_is(&p, 0, 64, "0123456789");
+	peek_is(&p, 0, 4, "0123");
+	peek_is(&p, 4, 4, "4567"); /* seen empty, and yet this was there */
+	peek_is(&p, 8, 4, "89");
+	peek_is(&p, 0, 4, "0123");
+	hear(&p, "ab");
+	peek_is(&p, 10, 64, "ab");
+	peek_is(&p, 0, 4, "0123");
+	g_assert_cmpint(shutdown(p.peer, SHUT_WR), ==, 0);
+	AWAIT_TURN(&p, p.h.rdhup);
+	peek_fails(&p, 12, 0); /* moves the kernel's offset, though nothing comes */
+	consume(&p, 4);
+	peek_is(&p, 0, 64, "456789ab");
+	pair_end(&p);
+}
+
 static void peek_eof(const void *arg)
 {
 	struct pair p;
@@ -320,6 +343,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/host_tcp_calls/peek/sequential", peek_sequential);
 	add_flavours("/host_tcp_calls", "peek/offsets", peek_offsets);
+	add_flavours("/host_tcp_calls", "peek/again", peek_again);
 	add_flavours("/host_tcp_calls", "trap7/eof", peek_eof);
 	add_flavours("/host_tcp_calls", "peek/twin", peek_twin);
 	add_flavours("/host_tcp_calls", "trap6/urgent", urgent);

@@ -226,6 +226,82 @@ static void test_run_from_host(void)
 	close(fd);
 }
 
+/* n datagrams at once toward the guest's socket, and all of them read. */
+static void host_bursts(struct fixture *f, int fd, const struct endpoint *to, int n)
+{
+	uint64_t before = stats(f).to_guest;
+
+	for (int i = 0; i < n; i++)
+		host_sends(fd, to, 1, 1);
+	for (int64_t until = loop_now(NULL) + WAIT_MS * 1000; stats(f).to_guest < before + (uint64_t)n && loop_now(NULL) < until;)
+		g_main_context_iteration(f->ctx, FALSE);
+	g_assert_cmpuint(stats(f).to_guest, ==, before + (uint64_t)n);
+}
+
+/* A socket that is found full gets a larger buffer, twice as large each time, up to 2 MiB; with the socket it goes back.  All of them
+ * together have a limit. */
+static void test_buffer_grows(void)
+{
+	enum { USUAL = 512 << 10, MOST = 2 << 20, ALL = 64 << 20, SOCKETS = ALL / (MOST - USUAL) + 4 };
+	int fd = host_at(false, 0);
+	struct endpoint from;
+	struct fixture f;
+
+	begin(&f);
+	start(&f);
+	for (unsigned i = 0; i < SOCKETS; i++) {
+		struct tuple t = tuple_to(false, (uint16_t)(GUEST_PORT + i), port_of(fd));
+
+		g_assert_cmpint(guest_sends(&f, &t, 1, f.base), ==, R_ACCEPTED);
+		g_assert_cmpint(host_gets(fd, &from), ==, 1);
+		host_bursts(&f, fd, &from, 10);
+		if (!i)
+			g_assert_cmpuint(stats(&f).raised, ==, 0);
+		for (int k = 0; k < 3; k++) {
+			host_bursts(&f, fd, &from, 64);
+			if (!i)
+				g_assert_cmpuint(stats(&f).raised, ==, k ? MOST - USUAL : USUAL);
+		}
+	}
+	g_assert_cmpuint(stats(&f).raised, <=, ALL);
+	g_assert_cmpuint(stats(&f).raised, >, ALL - USUAL);
+	flow_dgram_expire(f.d, f.base + 3600 * S);
+	g_assert_cmpuint(stats(&f).sockets, ==, 0);
+	g_assert_cmpuint(stats(&f).raised, ==, 0);
+	end(&f);
+	close(fd);
+}
+
+/* One socket's share of a turn is counted in bytes: after a datagram of 60 000, four such are a call's work, and after small ones 64. */
+static void test_batch_by_bytes(void)
+{
+	struct fixture f;
+	int fd = host_at(false, 0);
+	struct tuple t = tuple_to(false, GUEST_PORT, port_of(fd));
+	struct endpoint from;
+
+	begin(&f);
+	start(&f);
+	guest_sends(&f, &t, 1, f.base);
+	g_assert_cmpint(host_gets(fd, &from), ==, 1);
+	host_sends(fd, &from, 0, 60000);
+	run(&f, 1, WAIT_MS);
+	g_assert_cmpuint(stats(&f).receives, ==, 1);
+	for (uint8_t i = 1; i <= 5; i++)
+		host_sends(fd, &from, i, 60000);
+	run(&f, 6, WAIT_MS);
+	g_assert_cmpuint(f.seen->len, ==, 6);
+	g_assert_cmpuint(stats(&f).receives, ==, 3);
+	for (unsigned i = 0; i < 6; i++)
+		g_assert_cmpuint(g_array_index(f.seen, struct seen, i).first, ==, i);
+	host_sends(fd, &from, 6, 1);
+	run(&f, 7, WAIT_MS);
+	host_bursts(&f, fd, &from, 64);
+	g_assert_cmpuint(stats(&f).receives, ==, 5);
+	end(&f);
+	close(fd);
+}
+
 /* C45: more datagrams than the turn's table holds: counted, not kept; the next turn works.  A session that ends while its datagram waits
  * lets it go first. */
 static void test_turn_full(void)
@@ -272,6 +348,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/host_udp/B38_error_of_another", test_b38_error_of_another);
 	g_test_add_func("/host_udp/error_of_gone_session", test_error_of_gone_session);
 	g_test_add_func("/host_udp/B38_route_and_size", test_b38_route_and_size);
+	g_test_add_func("/host_udp/buffer_grows", test_buffer_grows);
+	g_test_add_func("/host_udp/batch_by_bytes", test_batch_by_bytes);
 	g_test_add_func("/host_udp/hop_limit_and_tos", test_hop_limit_and_tos);
 	g_test_add_func("/host_udp/batches", test_batches);
 	g_test_add_func("/host_udp/run_from_host", test_run_from_host);

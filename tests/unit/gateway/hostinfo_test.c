@@ -96,8 +96,10 @@ static void test_follow(void)
 	g_assert_cmpint(hostinfo_read(h), ==, 0); /* nothing waits, nothing blocks */
 	change_text(RTM_NEWADDR, "192.0.2.9", 24);
 	g_assert_false(own(h, "192.0.2.9"));
+	h->changes = 0;
 	g_assert_cmpint(hostinfo_read(h), ==, 0);
 	g_assert_true(own(h, "192.0.2.9"));
+	g_assert_cmpuint(h->changes, ==, HOSTINFO_ADDRESSES | HOSTINFO_ROUTES); /* its local route came with it */
 	change_text(RTM_DELADDR, "192.0.2.9", 24);
 	g_assert_cmpint(hostinfo_read(h), ==, 0);
 	g_assert_false(own(h, "192.0.2.9"));
@@ -142,7 +144,9 @@ static void test_lost(void)
 	change_text(RTM_DELADDR, "192.0.2.13", 24);
 	g_assert_cmpint(getsockopt(hostinfo_fd(h), SOL_SOCKET, SO_MEMINFO, info, &len), ==, 0);
 	g_assert_cmpuint(info[SK_MEMINFO_DROPS], >, 0); /* else the test is none */
+	h->changes = 0;
 	g_assert_cmpint(hostinfo_read(h), ==, 0);
+	g_assert_cmpuint(h->changes, ==, HOSTINFO_ADDRESSES | HOSTINFO_ROUTES | HOSTINFO_LINKS); /* nobody knows what was lost */
 	for (uint32_t i = 1; i <= 200; i++) {
 		struct addr a = prefix_nth(&net, i);
 

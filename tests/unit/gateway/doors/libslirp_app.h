@@ -244,6 +244,41 @@ static inline void app_udp(struct app *a, const char *from, uint16_t sport, cons
 	app_ip(a, from, to, IP_PROTO_UDP, p, UDP_HDR_LEN + len);
 }
 
+/* A TCP segment of the guest; ports and flags in seg. */
+static inline void app_tcp(struct app *a, const char *from, const char *to, const struct tcp_seg *seg, const void *data, uint32_t len)
+{
+	struct addr src = app_addr(from), dst = app_addr(to);
+	uint8_t p[APP_PACKET] = { 0 };
+	uint32_t hdr = l4_wire_tcp_put(p, seg);
+	uint16_t csum;
+
+	if (len)
+		memcpy(p + hdr, data, len);
+	csum = csum_wire_final(csum_wire_pseudo(&src, &dst, IP_PROTO_TCP, hdr + len) + csum_wire_add(p, hdr + len));
+	memcpy(p + TCP_CSUM_OFFSET, &csum, sizeof(csum));
+	app_ip(a, from, to, IP_PROTO_TCP, p, hdr + len);
+}
+
+/* The last TCP segment sent to the guest; *data: its payload. */
+static inline struct tcp_seg app_last_tcp(const struct app *a, const uint8_t **data)
+{
+	struct tcp_seg seg = { 0 };
+	struct ip ip;
+
+	for (unsigned i = a->n_out; i-- > 0;) {
+		const struct app_packet *o = &a->out[i];
+		uint32_t len = (uint32_t)o->len - ETH_HDR_LEN;
+
+		if (ip_wire_parse(o->b + ETH_HDR_LEN, len, len, false, &ip) || ip.proto != IP_PROTO_TCP)
+			continue;
+		g_assert_cmpint(l4_wire_tcp_parse(o->b + ETH_HDR_LEN + ip.hdr_len, ip.payload_len, ip.payload_len, &seg), ==, R_ACCEPTED);
+		if (data)
+			*data = o->b + ETH_HDR_LEN + ip.hdr_len + seg.hdr_len;
+		return seg;
+	}
+	g_assert_not_reached();
+}
+
 /* ---- what it was sent */
 
 /* The ICMP type of the n-th frame, or -1 if that is none. */
