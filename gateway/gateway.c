@@ -36,10 +36,6 @@ enum {
 	GATEWAY_DNS_ANSWER = 65535 - 40 - 8, /* beyond the guest's MTU it goes in fragments */
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
 	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
-	GATEWAY_NTH_GW = 2,
-	GATEWAY_NTH_DNS = 3,
-	GATEWAY_NTH_GUEST4 = 15,
-	GATEWAY_NTH_GUEST6 = 0x15,
 };
 
 struct gateway {
@@ -66,40 +62,6 @@ struct gateway {
 	void (*on_gone)(void *arg, int err);
 	void *on_gone_arg;
 };
-
-/* ------------------------------------------------------------------ configuration */
-
-void gateway_config_net(struct gateway_config *cfg, const struct prefix *net)
-{
-	if (addr_is_v4(&net->addr)) {
-		cfg->net4 = *net;
-		cfg->gw4 = prefix_nth(net, GATEWAY_NTH_GW);
-		cfg->dns4 = prefix_nth(net, GATEWAY_NTH_DNS);
-		cfg->guest4 = prefix_nth(net, GATEWAY_NTH_GUEST4);
-	} else {
-		cfg->net6 = *net;
-		cfg->gw6 = prefix_nth(net, GATEWAY_NTH_GW);
-		cfg->dns6 = prefix_nth(net, GATEWAY_NTH_DNS);
-		cfg->guest6 = prefix_nth(net, GATEWAY_NTH_GUEST6);
-	}
-}
-
-void gateway_config_init(struct gateway_config *cfg)
-{
-	static const uint8_t net4[4] = { 10, 0, 2, 0 }, net6[16] = { 0xfd };
-
-	*cfg = (struct gateway_config){
-		.v4 = true,
-		.v6 = true,
-		.mtu = 65520,
-		.slaac = true,
-		.tune = gateway_tunable_defaults,
-		.gw_mac = { { 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02 } },
-		.guest_mac = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 } },
-	};
-	gateway_config_net(cfg, &(struct prefix){ addr_from_v4(net4), 96 + 24 });
-	gateway_config_net(cfg, &(struct prefix){ addr_from_v6(net6), 64 });
-}
 
 /* ------------------------------------------------------------------ what the core asks */
 
@@ -298,9 +260,7 @@ static bool gw_dns_again(void *arg, const struct endpoint *failed, unsigned trie
 /* The host's loopback, which only the gateway's address leads to: the other family's. */
 static bool gw_loopback_again(void *arg, const struct endpoint *failed, unsigned tries, int64_t age, struct endpoint *ret)
 {
-	(void)arg;
-	(void)age;
-	return tries == 1 && map_other_loopback(failed, ret);
+	return tries == 1 && age < GATEWAY_S && map_other_loopback(failed, ret); /* refused, not silent */
 }
 
 static void gw_link_gone(void *arg, int err)

@@ -5,6 +5,7 @@
  */
 #include "gateway/guestfwd.h"
 
+#include "gateway/flow_tcp.h"
 #include "gateway/stage.h"
 #include "slirp/tcp_open.h"
 
@@ -165,7 +166,7 @@ static enum reason fwd_open(struct guestfwd *g, struct fwd_place *p, struct tcp_
 
 	if (g->n_flows == GUESTFWD_FLOWS)
 		return R_FLOW_CAP;
-	f = g_try_new0(struct fwd_flow, 1);
+	f = mem_new0(g->env.tcp->mem, sizeof(*f));
 	if (!f)
 		return R_NO_MEMORY;
 	f->fwd = g;
