@@ -9,12 +9,18 @@
 #include "gateway/inbound.h"
 #include "gateway/journal.h"
 #include "gateway/loop.h"
+#include "publish/proxy_header.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 
-enum { PUBLISHER_BATCH = 64 /* clients taken in for one event */ };
+enum {
+	PUBLISHER_BATCH = 64, /* clients taken in for one event */
+	/* Guests asked at once, of all ports: well below the cap per destination (D2), which would reset the oldest.  Further clients
+	 * wait in their port's queue, where they lose nothing. */
+	PUBLISHER_OPENING_MAX = 128,
+};
 
 struct publisher {
 	struct publish_host host;
@@ -22,7 +28,9 @@ struct publisher {
 	struct listener_spare spare;
 	struct reason_tally refusals;
 	const struct journal *journal;
-	struct loop *loop; /* NULL: no gateway */
+	uint32_t opening;    /* guests that have not answered yet */
+	struct list waiting; /* struct watched: ports whose clients wait for one of these */
+	struct loop *loop;   /* NULL: no gateway */
 	struct inbound *inbound;
 	const struct gateway_config *cfg;
 };
@@ -32,6 +40,7 @@ struct watched {
 	struct loop_watch watch;
 	struct loop_timer pause;
 	struct loop_reap reap;
+	struct list waiting; /* while it is out of the epoll set for want of places */
 	struct publish_port *port; /* NULL: removed */
 	struct publisher *publisher;
 };
@@ -63,31 +72,71 @@ static struct addr publisher_guest(const struct gateway_config *cfg, const struc
 	return want4 ? cfg->guest4 : cfg->guest6;
 }
 
+/* Puts a port (back) into the epoll set. */
+static void publisher_listen(struct watched *w, int64_t now)
+{
+	struct publisher *p = w->publisher;
+
+	if (loop_watch_add(p->loop, &w->watch, w->port->listener.fd, EPOLLIN))
+		loop_timer_set(p->loop, &w->pause, now + LISTENER_PAUSE_MAX_US);
+}
+
+/* A guest has answered: clients of a port that had to wait are next. */
+static void publisher_settled(void *arg)
+{
+	struct publisher *p = container_of(publish_owner(arg), struct publisher, host);
+	struct list *next;
+
+	p->opening--;
+	next = list_pop_head(&p->waiting);
+	if (next)
+		publisher_listen(container_of(next, struct watched, waiting), loop_now(p->loop));
+}
+
 static void publisher_client_gone(void *arg, const struct endpoint *from, enum reason why)
 {
-	struct publish_port *port = arg;
-
 	(void)why; /* the flow table has counted it */
-	publish_leave(port, from);
+	publish_leave(arg, from);
+}
+
+static uint8_t publisher_header(enum publish_source source, const struct endpoint *from, const struct endpoint *local, uint8_t *buf)
+{
+	switch (source) {
+	case PUBLISH_SOURCE_PROXY1:
+		return (uint8_t)proxy_header_v1(buf, from, local);
+	case PUBLISH_SOURCE_PROXY2:
+		return (uint8_t)proxy_header_v2(buf, from, local);
+	default:
+		return 0;
+	}
 }
 
 static void publisher_take(struct publisher *p, struct publish_port *port, int fd, const struct endpoint *from, const struct endpoint *local)
 {
 	const struct publish_set *set = port->set;
+	uint8_t header[PROXY_HEADER_MAX];
 	struct inbound_client c = {
 		.fd = fd,
 		.local = set->rule.path[0] != '\0',
 		.hide = set->policy.source != PUBLISH_SOURCE_CLIENT,
 		.from = *from,
 		.guest = { publisher_guest(p->cfg, &set->rule, local), port->to_port },
+		.head = header,
+		.head_len = publisher_header(set->policy.source, from, local, header),
+		.settled = publisher_settled,
 		.gone = publisher_client_gone,
 		.arg = port,
 	};
 
-	if (publish_admit(port, from))
+	if (publish_admit(port, from)) {
 		listener_reset(fd);
-	else if (inbound_open(p->inbound, &c))
-		publish_leave(port, from);
+		return;
+	}
+	p->opening++;
+	if (!inbound_open(p->inbound, &c))
+		return;
+	p->opening--;
+	publish_leave(port, from);
 }
 
 static void publisher_accept(struct watched *w, int64_t now)
@@ -96,8 +145,14 @@ static void publisher_accept(struct watched *w, int64_t now)
 
 	for (int i = 0; i < PUBLISHER_BATCH && w->port; i++) {
 		struct endpoint from, local;
-		int fd = listener_accept(&w->port->listener, &p->spare, &from, &local);
+		int fd;
 
+		if (p->opening >= PUBLISHER_OPENING_MAX) {
+			loop_watch_remove(p->loop, &w->watch);
+			list_push_tail(&p->waiting, &w->waiting);
+			return;
+		}
+		fd = listener_accept(&w->port->listener, &p->spare, &from, &local);
 		if (fd == -EBUSY) {
 			loop_watch_remove(p->loop, &w->watch);
 			loop_timer_set(p->loop, &w->pause, now + w->port->listener.pause);
@@ -116,10 +171,7 @@ static void publisher_event(struct loop_watch *watch, uint32_t events, int64_t n
 
 static void publisher_resume(struct loop_timer *t, int64_t now)
 {
-	struct watched *w = container_of(t, struct watched, pause);
-
-	if (loop_watch_add(w->publisher->loop, &w->watch, w->port->listener.fd, EPOLLIN))
-		loop_timer_set(w->publisher->loop, &w->pause, now + LISTENER_PAUSE_MAX_US);
+	publisher_listen(container_of(t, struct watched, pause), now);
 }
 
 static void publisher_reap(struct loop_reap *r)
@@ -137,6 +189,7 @@ static bool publisher_watch(struct publish_host *h, struct publish_port *port, G
 	w->pause.fn = publisher_resume;
 	w->port = port;
 	w->publisher = p;
+	list_init(&w->waiting);
 	r = loop_watch_add(p->loop, &w->watch, port->listener.fd, EPOLLIN);
 	if (r) {
 		g_set_error(err, LISTENER_ERROR, LISTENER_ERROR_RESOURCES, "Cannot wait for clients: %s", g_strerror(-r));
@@ -154,6 +207,7 @@ static void publisher_unwatch(struct publish_host *h, struct publish_port *port)
 
 	loop_watch_remove(p->loop, &w->watch);
 	loop_timer_set(p->loop, &w->pause, TIMERQ_NEVER);
+	list_unlink(&w->waiting);
 	w->port = NULL;
 	loop_reap_later(p->loop, &w->reap, publisher_reap);
 }
@@ -166,6 +220,7 @@ struct publisher *publisher_new(const struct journal *journal, GError **err)
 	p->host = (struct publish_host){ .watch = publisher_watch, .unwatch = publisher_unwatch };
 	p->journal = journal;
 	p->spare.fd = -1;
+	list_init(&p->waiting);
 	if (getrandom(&key, sizeof(key), 0) == sizeof(key))
 		p->registry = publish_new(&p->host, &key, &p->refusals);
 	if (!p->registry) {

@@ -5,6 +5,7 @@
  * What it is not: a verdict.
  * Sources: RFC 6890, RFC 6598 (100.64/10), RFC 4193, RFC 4291, RFC 6052, RFC 8215, RFC 3056, RFC 4380 4; cloud vendors' documents for metadata.
  * Below: slirp/base/addr.h.  Above: the other files of policy/, gateway/.
+ * prefixes: policy_
  */
 #ifndef POLICY_GROUP_H
 #define POLICY_GROUP_H

@@ -220,6 +220,13 @@ static bool set_tcp_ports(void *ctx, const char *value, GError **err)
 	return set_ports(ctx, PORTSPEC_TCP, value, err);
 }
 
+static bool set_source(void *ctx, const char *value, GError **err)
+{
+	if (!publish_source_parse(value, &((struct cli_run_args *)ctx)->source))
+		return cli_value_fail(err, value, value, "none of client, gateway, proxy1, proxy2");
+	return true;
+}
+
 static bool set_control(void *ctx, const char *value, GError **err)
 {
 	if (!*value)
@@ -282,6 +289,7 @@ const struct cli_option cli_run_args_shared[] = {
 	{ 0, "hostname", "NAME", "what DHCP tells the guest to be called", set_hostname },
 	{ 0, "domain", "DOMAIN", "what DHCP tells the guest to be part of", set_domain },
 	{ 't', "tcp-ports", "SPEC", "publish, as 8080:80 or 127.0.0.1/22; repeatable", set_tcp_ports },
+	{ 0, "publish-source", "HOW", "client, gateway, proxy1 or proxy2: whom the guest sees", set_source },
 	{ 0, "host-loopback", NULL, "open the host's loopback and own addresses", set_host_loopback },
 	{ 0, "outbound", "ADDR", "connect from this host address; once per family", set_outbound },
 	{ 0, "outbound-if", "NAME", "connect through this host interface", set_outbound_if },

@@ -10,7 +10,7 @@
 #include "gateway/doors/cli_option.h"
 #include "gateway/gateway.h"
 #include "gateway/journal.h"
-#include "publish/portspec.h"
+#include "publish/publish.h"
 
 enum cli_run_stats {
 	CLI_RUN_STATS_NONE,
@@ -30,6 +30,7 @@ struct cli_run_args {
 	bool map_root;
 	enum cli_run_stats stats;
 	enum journal_level level;
+	enum publish_source source; /* what the guest sees of the clients of its ports */
 	const char *control; /* path of the control socket, in argv; NULL: none */
 	GArray *ports; /* struct portspec_rule: what is published; NULL: nothing */
 	bool help, version;

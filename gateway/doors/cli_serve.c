@@ -92,7 +92,7 @@ static void raise_descriptor_limit(void)
 
 bool cli_serve_bind(struct cli_serve *s, GError **err)
 {
-	static const struct publish_policy policy = { 0 };
+	const struct publish_policy policy = { .source = s->args->source };
 	const GArray *ports = s->args->ports;
 
 	if ((!ports || !ports->len) && !s->args->control)

@@ -71,11 +71,13 @@ JsonNode *control_command_run(const struct control_command *c, const struct cont
 
 	if (!args)
 		args = none;
+	if (!check_args(c->args, args, err))
+		return NULL;
 	if ((c->need == CONTROL_NEEDS_GATEWAY && !env->gw) || (c->need == CONTROL_NEEDS_PUBLISHER && !env->publisher)) {
 		g_set_error(err, CONTROL_ERROR, CONTROL_ERROR_GENERIC, "%s: there is none here to ask", c->name);
 		return NULL;
 	}
-	return check_args(c->args, args, err) ? c->run(env, args, err) : NULL;
+	return c->run(env, args, err);
 }
 
 const char *control_text(JsonObject *args, const char *name, const char *otherwise)

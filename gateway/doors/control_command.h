@@ -4,6 +4,7 @@
  * request that is wrong changes nothing.
  * What it is not: a knower of sockets and lines (control.h).
  * Below: gateway.h, publisher.h, json-glib.  Above: control.c, tests.
+ * prefixes: control_
  */
 #ifndef GATEWAY_DOORS_CONTROL_COMMAND_H
 #define GATEWAY_DOORS_CONTROL_COMMAND_H

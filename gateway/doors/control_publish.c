@@ -10,13 +10,6 @@
 
 /* ---- what is there ---- */
 
-static const char *const sources[] = {
-	[PUBLISH_SOURCE_CLIENT] = "client",
-	[PUBLISH_SOURCE_GATEWAY] = "gateway",
-	[PUBLISH_SOURCE_PROXY1] = "proxy1",
-	[PUBLISH_SOURCE_PROXY2] = "proxy2",
-};
-
 static const struct publish_port *first_port(const struct publish_set *s)
 {
 	return list_empty(&s->ports) ? NULL : container_of(s->ports.next, struct publish_port, node);
@@ -56,7 +49,7 @@ static JsonObject *describe(const struct publish_set *s)
 	json_object_set_int_member(o, "port", r.first);
 	json_object_set_int_member(o, "ports", portspec_count(&r));
 	json_object_set_int_member(o, "guest_port", r.to_first);
-	json_object_set_string_member(o, "source", sources[s->policy.source]);
+	json_object_set_string_member(o, "source", publish_source_name(s->policy.source));
 	json_object_set_boolean_member(o, "paused", s->paused);
 	json_object_set_int_member(o, "clients", clients);
 	json_object_set_int_member(o, "let_in", let_in);
@@ -107,13 +100,10 @@ static bool parse_proto(JsonObject *args, enum portspec_proto *ret, GError **err
 
 static bool parse_source(JsonObject *args, enum publish_source *ret, GError **err)
 {
-	const char *text = control_text(args, "source", sources[PUBLISH_SOURCE_CLIENT]);
+	const char *text = control_text(args, "source", publish_source_name(PUBLISH_SOURCE_CLIENT));
 
-	for (unsigned i = 0; i < G_N_ELEMENTS(sources); i++)
-		if (!strcmp(text, sources[i])) {
-			*ret = (enum publish_source)i;
-			return true;
-		}
+	if (publish_source_parse(text, ret))
+		return true;
 	g_set_error(err, CONTROL_ERROR, CONTROL_ERROR_ARGUMENT, "bad request: argument source is none of client, gateway, proxy1, proxy2: %s",
 		    text);
 	return false;

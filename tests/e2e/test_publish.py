@@ -58,6 +58,13 @@ def ask(addr, port, line, source=None):
     return conn
 
 
+def expect_reset(port):
+    """The reset may come before connect() has returned."""
+    with pytest.raises(ConnectionResetError):
+        with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as conn:
+            conn.recv(1)
+
+
 def who(addr, port, source=None):
     with ask(addr, port, "who", source) as conn:
         return conn.getsockname()[:2], tuple(recv_line(conn).split())
@@ -106,9 +113,7 @@ def test_c33_the_other_family_if_the_guest_has_one_only(published, only):
 def test_c30_a_closed_port_of_the_guest_is_a_reset(published):
     port = free_port()
     g = published(f"127.0.0.1/{port}:81")
-    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as conn:
-        with pytest.raises(ConnectionResetError):
-            conn.recv(1)
+    expect_reset(port)
     g.say()
     g.end()
     assert g.stats["flows_now"] == 0
@@ -137,6 +142,25 @@ def test_a_reset_of_the_guest_is_one_for_the_client(published):
     g.end()
 
 
+PROXY = SERVICE.replace("word, *rest = recv_line(conn).split()", "head = sys.argv[1] == '1' and recv_line(conn).encode() or conn.recv(28, socket.MSG_WAITALL); recv_line(conn); conn.sendall(head.hex().encode() + b'\\n'); return")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_proxy_header(start, version):
+    port = free_port()
+    g = start(PROXY, version, opts=["-t", f"{port}:80", "--publish-source", f"proxy{version}"])
+    assert g.hear() == "ready"
+    with ask(HOST4, port, "anything", source=(HOST4, 0)) as conn:
+        head = bytes.fromhex(recv_line(conn))
+        mine, there = conn.getsockname(), conn.getpeername()
+    if version == 1:
+        assert head.decode().split() == ["PROXY", "TCP4", mine[0], there[0], str(mine[1]), str(there[1])]
+    else:
+        assert head == b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + socket.inet_aton(mine[0]) + socket.inet_aton(there[0]) + struct.pack("!HH", mine[1], there[1])
+    g.say()
+    g.end()
+
+
 def test_any_port_is_told(published):
     g = published("127.0.0.1/0:80", opts=["--log-level", "info"])
     g.say()
@@ -147,14 +171,14 @@ def test_any_port_is_told(published):
 def test_many_clients_at_once(published):
     port = free_port()
     g = published(f"127.0.0.1/{port}:80")
-    conns = [ask("127.0.0.1", port, "who") for _ in range(300)]
+    conns = [ask("127.0.0.1", port, "who") for _ in range(1000)]
     seen = {tuple(recv_line(c).split()) for c in conns}
-    assert len(seen) == 300
+    assert len(seen) == 1000
     for c in conns:
         c.close()
     g.say()
     g.end()
-    assert g.stats["flows_opened"] == 300
+    assert g.stats["flows_opened"] == 1000 and g.stats["closes"] == {"CLOSED": 1000}
 
 
 def test_unix_socket(published, tmp_path):
@@ -181,4 +205,4 @@ def test_a12_a_taken_port_is_named_with_its_holder(start):
 def test_a_bad_spec_names_the_column(start, spec, column):
     g = start("", opts=["-t", spec])
     g.end(status=2)
-    assert g.err.count("\n") == 1 and f"--tcp-ports: Invalid port specifier '{spec}'" in g.err and g.err.strip().endswith(f"column {column}")
+    assert g.err.count("\n") == 1 and f"-t: Invalid port specifier '{spec}'" in g.err and g.err.strip().endswith(f"column {column}")
