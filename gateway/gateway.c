@@ -19,6 +19,7 @@
 #include "gateway/publisher.h"
 #include "gateway/resolv.h"
 #include "gateway/resolv_watch.h"
+#include "gateway/udp_publish.h"
 #include "slirp/tcp_conn.h"
 
 #include <errno.h>
@@ -52,6 +53,7 @@ struct gateway {
 	rlim_t descriptors; /* the limit */
 	struct flow_dgram *udp;
 	struct flow_echo *echo;
+	struct udp_publish *published;
 	struct guestfwd *guestfwd;
 	struct dns_relay *dns;
 	struct resolv_watch *resolv; /* NULL: the name servers were given */
@@ -157,7 +159,10 @@ static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const s
 {
 	struct gateway *gw = gw_of(h);
 	const struct addr *dns = addr_is_v4(&t->far.addr) ? &gw->cfg.dns4 : &gw->cfg.dns6;
+	enum reason r;
 
+	if (udp_publish_send(gw->published, t, m, data, n, len, now, &r))
+		return r;
 	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns) || gw->cfg.dns_off || gw->cfg.restricted)
 		return flow_dgram_send(gw->udp, t, m, data, n, len, now);
 	return m->gso_size ? R_DNS_MALFORMED : dns_relay_query(gw->dns, t, data, n, len, now);
@@ -440,6 +445,10 @@ static bool gw_make(struct gateway *gw, GError **err)
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) ||
 	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
 		return false;
+	gw->published = udp_publish_new(&(struct udp_publish_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops,
+								   .idle = cfg->tune.udp_replied });
+	if (!gw->published)
+		return gw_no_memory(err);
 	inbound_init(&gw->inbound, &gw->tcp_env, gw->stack);
 	if (cfg->publisher)
 		publisher_begin(cfg->publisher, gw->loop, &gw->inbound, &gw->cfg);
@@ -494,6 +503,7 @@ void gateway_free(struct gateway *gw)
 		publisher_end(gw->cfg.publisher);
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
+	udp_publish_free(gw->published);
 	loop_timer_set(gw->loop, &gw->host_settled, TIMERQ_NEVER);
 	flow_dgram_free(gw->udp);
 	flow_echo_free(gw->echo);
@@ -524,20 +534,19 @@ void gateway_count(struct gateway *gw, enum reason why)
 	reason_count(&gw->drops, why);
 }
 
+struct udp_publish *gateway_udp_publish(struct gateway *gw)
+{
+	return gw->published;
+}
+
 struct guestfwd *gateway_guestfwd(struct gateway *gw)
 {
 	return gw->guestfwd;
 }
 
-bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac)
+struct stack *gateway_stack(struct gateway *gw)
 {
-	return stack_neighbour(gw->stack, n, addr, mac);
-}
-
-void gateway_advertise(struct gateway *gw)
-{
-	stack_advertise(gw->stack);
-	loop_kick(gw->loop);
+	return gw->stack;
 }
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
