@@ -446,12 +446,12 @@ static bool gw_make(struct gateway *gw, GError **err)
 	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
 		return false;
 	gw->published = udp_publish_new(&(struct udp_publish_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops,
-								   .idle = cfg->tune.udp_replied });
+								   .idle = &gw->cfg.tune.udp_published });
 	if (!gw->published)
 		return gw_no_memory(err);
 	inbound_init(&gw->inbound, &gw->tcp_env, gw->stack);
 	if (cfg->publisher)
-		publisher_begin(cfg->publisher, gw->loop, &gw->inbound, &gw->cfg);
+		publisher_begin(cfg->publisher, gw->loop, &gw->inbound, gw->published, &gw->cfg);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
 	return true;
 }

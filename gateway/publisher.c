@@ -9,6 +9,7 @@
 #include "gateway/inbound.h"
 #include "gateway/journal.h"
 #include "gateway/loop.h"
+#include "gateway/udp_publish.h"
 #include "publish/proxy_header.h"
 
 #include <errno.h>
@@ -32,12 +33,14 @@ struct publisher {
 	struct list waiting; /* struct watched: ports whose clients wait for one of these */
 	struct loop *loop;   /* NULL: no gateway */
 	struct inbound *inbound;
+	struct udp_publish *udp;
 	const struct gateway_config *cfg;
 };
 
 /* A port's place in the loop. */
 struct watched {
 	struct loop_watch watch;
+	struct udp_publish_port udp; /* instead of watch */
 	struct loop_timer pause;
 	struct loop_reap reap;
 	struct list waiting; /* while it is out of the epoll set for want of places */
@@ -179,6 +182,17 @@ static void publisher_reap(struct loop_reap *r)
 	g_free(container_of(r, struct watched, reap));
 }
 
+/* 0 or -errno. */
+static int publisher_watch_udp(struct publisher *p, const struct publish_port *port, struct watched *w)
+{
+	const struct portspec_rule *rule = &port->set->rule;
+	struct endpoint any4 = { .addr = addr_from_v4((const uint8_t[4]){ 0 }) };
+	struct endpoint guest = { publisher_guest(p->cfg, rule, &port->listener.bound), port->to_port };
+	struct endpoint other = { publisher_guest(p->cfg, rule, &any4), port->to_port };
+
+	return udp_publish_add(p->udp, &w->udp, port->listener.fd, &guest, port->listener.dual ? &other : NULL);
+}
+
 static bool publisher_watch(struct publish_host *h, struct publish_port *port, GError **err)
 {
 	struct publisher *p = container_of(h, struct publisher, host);
@@ -190,7 +204,10 @@ static bool publisher_watch(struct publish_host *h, struct publish_port *port, G
 	w->port = port;
 	w->publisher = p;
 	list_init(&w->waiting);
-	r = loop_watch_add(p->loop, &w->watch, port->listener.fd, EPOLLIN);
+	if (port->listener.proto == PORTSPEC_UDP)
+		r = publisher_watch_udp(p, port, w);
+	else
+		r = loop_watch_add(p->loop, &w->watch, port->listener.fd, EPOLLIN);
 	if (r) {
 		g_set_error(err, LISTENER_ERROR, LISTENER_ERROR_RESOURCES, "Cannot wait for clients: %s", g_strerror(-r));
 		g_free(w);
@@ -205,7 +222,10 @@ static void publisher_unwatch(struct publish_host *h, struct publish_port *port)
 	struct publisher *p = container_of(h, struct publisher, host);
 	struct watched *w = port->watch;
 
-	loop_watch_remove(p->loop, &w->watch);
+	if (port->listener.proto == PORTSPEC_UDP)
+		udp_publish_remove(&w->udp);
+	else
+		loop_watch_remove(p->loop, &w->watch);
 	loop_timer_set(p->loop, &w->pause, TIMERQ_NEVER);
 	list_unlink(&w->waiting);
 	w->port = NULL;
@@ -241,9 +261,10 @@ void publisher_free(struct publisher *p)
 	g_free(p);
 }
 
-void publisher_begin(struct publisher *p, struct loop *loop, struct inbound *in, const struct gateway_config *cfg)
+void publisher_begin(struct publisher *p, struct loop *loop, struct inbound *in, struct udp_publish *udp, const struct gateway_config *cfg)
 {
 	p->loop = loop;
+	p->udp = udp;
 	p->inbound = in;
 	p->cfg = cfg;
 }

@@ -1,10 +1,10 @@
 /* publisher.h - published ports at work: listeners in the loop, clients on their way to the guest.
  *
  * What it is: the owner of the registry of publish/publish.h: it watches the listeners, takes clients in as the registry allows, and
- * hands each to inbound.h.  Made by a door before there is a gateway, so that ports are bound first; a gateway that is given it (gateway.h)
+ * hands each to inbound.h; UDP ports it hands to udp_publish.h as they are.  Made by a door before there is a gateway, so that ports are bound first; a gateway that is given it (gateway.h)
  * drives it from then on.
  * What it is not: a grammar, a judge of clients, a connection toward the guest.
- * Below: loop.h, inbound.h, publish/.  Above: gateway.c (begin, end), gateway/doors (new, free, and the registry).
+ * Below: loop.h, inbound.h, udp_publish.h, publish/.  Above: gateway.c (begin, end), gateway/doors (new, free, and the registry).
  */
 #ifndef GATEWAY_PUBLISHER_H
 #define GATEWAY_PUBLISHER_H
@@ -18,6 +18,7 @@ struct inbound;
 struct journal;
 struct loop;
 struct publisher;
+struct udp_publish;
 
 /* journal may be NULL; it is kept by the caller. */
 struct publisher *publisher_new(const struct journal *journal, GError **err);
@@ -34,7 +35,7 @@ const struct reason_tally *publisher_refusals(const struct publisher *p);
 uint64_t publisher_shed(const struct publisher *p);
 
 /* By the gateway: from here on its loop is there; from the end on it is not, and no set is. */
-void publisher_begin(struct publisher *p, struct loop *loop, struct inbound *in, const struct gateway_config *cfg);
+void publisher_begin(struct publisher *p, struct loop *loop, struct inbound *in, struct udp_publish *udp, const struct gateway_config *cfg);
 void publisher_end(struct publisher *p);
 
 #endif

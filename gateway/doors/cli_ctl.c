@@ -248,7 +248,7 @@ static int print(const struct ctl *c, JsonNode *result)
 
 static int help(void)
 {
-	g_autofree char *rows = cli_option_help(options), *text = g_strconcat(help_head, rows, NULL);
+	g_autofree char *rows = cli_option_help(options, NULL), *text = g_strconcat(help_head, rows, NULL);
 
 	return journal_text(STDOUT_FILENO, text) < 0 ? CLI_EXIT_RUNTIME : 0;
 }

@@ -220,6 +220,11 @@ static bool set_tcp_ports(void *ctx, const char *value, GError **err)
 	return set_ports(ctx, PORTSPEC_TCP, value, err);
 }
 
+static bool set_udp_ports(void *ctx, const char *value, GError **err)
+{
+	return set_ports(ctx, PORTSPEC_UDP, value, err);
+}
+
 static bool set_source(void *ctx, const char *value, GError **err)
 {
 	if (!publish_source_parse(value, &((struct cli_run_args *)ctx)->source))
@@ -272,9 +277,23 @@ static bool set_version(void *ctx, const char *value, GError **err)
 
 static bool set_help(void *ctx, const char *value, GError **err)
 {
-	((struct cli_run_args *)ctx)->help = true;
+	struct cli_run_args *args = ctx;
+	g_autofree char *rows = cli_option_help(cli_run_args_shared, value);
+
+	if (!rows)
+		return cli_value_fail(err, value, value, "the help has no such topic");
+	args->help = true;
+	args->topic = value;
 	return true;
 }
+
+static const struct cli_option ports_table[] = {
+	{ 't', "tcp-ports", "SPEC", "publish TCP, as 8080:80 or 127.0.0.1/22; repeatable", set_tcp_ports },
+	{ 'u', "udp-ports", "SPEC", "publish UDP, likewise", set_udp_ports },
+	{ 0, "publish-source", "HOW", "whom the guest sees: client, gateway, proxy1, proxy2", set_source },
+	{ 0, "control", "PATH", "a socket for slirpgate ctl", set_control },
+	{ 0, NULL, NULL, NULL, NULL },
+};
 
 const struct cli_option cli_run_args_shared[] = {
 	{ 0, "net", "CIDR", "gateway .2, DNS .3, guest .15 of it (10.0.2.0/24)", set_net },
@@ -288,19 +307,16 @@ const struct cli_option cli_run_args_shared[] = {
 	{ 0, "search", "DOMAIN", "search domain of the guest; repeatable", set_search },
 	{ 0, "hostname", "NAME", "what DHCP tells the guest to be called", set_hostname },
 	{ 0, "domain", "DOMAIN", "what DHCP tells the guest to be part of", set_domain },
-	{ 't', "tcp-ports", "SPEC", "publish, as 8080:80 or 127.0.0.1/22; repeatable", set_tcp_ports },
-	{ 0, "publish-source", "HOW", "client, gateway, proxy1 or proxy2: whom the guest sees", set_source },
 	{ 0, "host-loopback", NULL, "open the host's loopback and own addresses", set_host_loopback },
 	{ 0, "outbound", "ADDR", "connect from this host address; once per family", set_outbound },
 	{ 0, "outbound-if", "NAME", "connect through this host interface", set_outbound_if },
 	{ 0, "udp-filtering", "HOW", "address-and-port or endpoint-independent", set_udp_filtering },
 	{ 0, "no-offload", NULL, "a plain tap, no checksum or segmentation offload", set_no_offload },
-	{ 0, "control", "PATH", "a socket for slirpgate ctl", set_control },
 	{ 0, "stats", "=json", "print the counters to standard error at the end", set_stats },
 	{ 0, "log-level", "LEVEL", "error, warn, info or debug (warn)", set_log_level },
 	{ 'V', "version", NULL, "name and version", set_version },
-	{ 'h', "help", NULL, "this text", set_help },
-	{ 0, NULL, NULL, NULL, NULL },
+	{ 'h', "help", "=ports", "this text; =ports: those of published ports", set_help },
+	{ 0, NULL, NULL, NULL, NULL, ports_table, "ports" },
 };
 
 const struct cli_option cli_run_args_table[] = {

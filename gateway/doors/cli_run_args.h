@@ -34,6 +34,7 @@ struct cli_run_args {
 	const char *control; /* path of the control socket, in argv; NULL: none */
 	GArray *ports; /* struct portspec_rule: what is published; NULL: nothing */
 	bool help, version;
+	const char *topic; /* of the help; NULL: what it begins with */
 	char **command; /* behind the options, NULL-terminated; empty: the caller's shell */
 };
 

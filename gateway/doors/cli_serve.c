@@ -230,8 +230,8 @@ int cli_serve_usage(const GError *err)
 
 int cli_serve_text(const struct cli_run_args *args, const char *head, const struct cli_option *table, const char *tail)
 {
-	g_autofree char *rows = cli_option_help(table);
-	g_autofree char *text = g_strconcat(head, rows, tail, NULL);
+	g_autofree char *rows = cli_option_help(table, args->topic);
+	g_autofree char *text = args->topic ? g_strdup(rows) : g_strconcat(head, rows, tail, NULL);
 
 	return journal_text(STDOUT_FILENO, args->version ? "slirpgate " SLIRPGATE_VERSION "\n" : text) < 0 ? CLI_EXIT_RUNTIME : 0;
 }

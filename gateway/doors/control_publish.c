@@ -91,10 +91,10 @@ static bool parse_proto(JsonObject *args, enum portspec_proto *ret, GError **err
 {
 	const char *text = control_text(args, "proto", "tcp");
 
-	*ret = PORTSPEC_TCP;
-	if (!strcmp(text, "tcp"))
+	*ret = strcmp(text, "udp") ? PORTSPEC_TCP : PORTSPEC_UDP;
+	if (*ret == PORTSPEC_UDP || !strcmp(text, "tcp"))
 		return true;
-	g_set_error(err, CONTROL_ERROR, CONTROL_ERROR_ARGUMENT, "bad request: argument proto is not tcp: %s", text);
+	g_set_error(err, CONTROL_ERROR, CONTROL_ERROR_ARGUMENT, "bad request: argument proto is neither tcp nor udp: %s", text);
 	return false;
 }
 
@@ -287,7 +287,7 @@ static const struct control_arg id_args[] = {
 
 static const struct control_arg add_args[] = {
 	{ "spec", CONTROL_TEXT, true, "as the option --tcp-ports takes it" },
-	{ "proto", CONTROL_TEXT, false, "tcp" },
+	{ "proto", CONTROL_TEXT, false, "tcp or udp (tcp)" },
 	{ "source", CONTROL_TEXT, false, "what the guest sees: client, gateway, proxy1 or proxy2 (client)" },
 	{ "freebind", CONTROL_BOOL, false, "also an address that the host does not have yet" },
 	{ "max_clients", CONTROL_NUMBER, false, "of each port at once" },
@@ -296,7 +296,7 @@ static const struct control_arg add_args[] = {
 };
 
 static const struct control_arg hostfwd_args[] = {
-	{ "proto", CONTROL_TEXT, true, "tcp" },
+	{ "proto", CONTROL_TEXT, true, "tcp or udp" },
 	{ "host_addr", CONTROL_TEXT, false, "where to listen (0.0.0.0)" },
 	{ "host_port", CONTROL_NUMBER, true, "where to listen" },
 	{ "guest_addr", CONTROL_TEXT, false, "whom to reach (the guest)" },
