@@ -25,6 +25,7 @@ struct flow_tcp {
 	struct endpoint to;
 	unsigned tries; /* dials that failed */
 	int64_t began;
+	bool local; /* the socket is of AF_UNIX */
 	struct flow_tcp_opener opener; /* toward the guest */
 };
 
@@ -113,7 +114,7 @@ static int64_t tcp_dial_timeout(const struct flow_tcp_env *env)
 /* The dial has failed with err.  False: so has the flow. */
 static bool tcp_redial(struct flow_tcp *f, int err, int64_t now)
 {
-	int fd = tcp_dial(f, err, now);
+	int fd = f->to.port ? tcp_dial(f, err, now) : -1; /* port 0: nobody was dialed, the descriptor came connected */
 
 	if (fd < 0)
 		return false;
@@ -137,7 +138,7 @@ static void tcp_dialed(struct flow_tcp *f, uint32_t events, int64_t now)
 		tcp_open_refuse(&f->conn, dial_reason(-err), now);
 		return;
 	}
-	host_tcp_init(&f->up, f->env->pool, f->watch.fd, &f->watch);
+	(f->local ? host_unix_init : host_tcp_init)(&f->up, f->env->pool, f->watch.fd, &f->watch);
 	tcp_open_accept(&f->conn, &f->up.up, now);
 	flow_opened(f->env->table, &f->flow, now);
 }
@@ -175,13 +176,31 @@ static enum reason tcp_open_fails(struct flow_tcp *f, int fd, enum reason why)
 	return why;
 }
 
+/* From here on the socket's first event decides, or the deadline. */
+static enum reason tcp_hold(struct flow_tcp *f, int fd, const struct endpoint *key, int64_t now, struct tcp_conn **ret)
+{
+	struct flow_tcp_env *env = f->env;
+	int err;
+
+	f->watch.fn = tcp_event;
+	f->dial_timer.fn = tcp_dial_deadline;
+	err = loop_watch_add(env->pool->loop, &f->watch, fd, (uint32_t)HOST_TCP_EVENTS);
+	if (err)
+		return tcp_open_fails(f, fd, dial_reason(-err));
+	if (!loop_timer_set(env->pool->loop, &f->dial_timer, now + tcp_dial_timeout(env)) ||
+	    !flow_begin(env->table, &f->flow, key))
+		return tcp_open_fails(f, fd, R_NO_MEMORY);
+	*ret = &f->conn;
+	return R_ACCEPTED;
+}
+
 enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, struct tcp_conn **ret)
 {
 	struct endpoint key = { .addr = to->addr }; /* a dead address, whatever the port */
 	int64_t now = loop_now(env->pool->loop);
 	enum reason r = flow_room(env->table, &key, now);
 	struct flow_tcp *f;
-	int fd, err;
+	int fd;
 
 	if (r)
 		return r;
@@ -196,16 +215,26 @@ enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, s
 		g_free(f);
 		return dial_reason(-fd);
 	}
-	f->watch.fn = tcp_event;
-	f->dial_timer.fn = tcp_dial_deadline;
-	err = loop_watch_add(env->pool->loop, &f->watch, fd, (uint32_t)HOST_TCP_EVENTS);
-	if (err)
-		return tcp_open_fails(f, fd, dial_reason(-err));
-	if (!loop_timer_set(env->pool->loop, &f->dial_timer, now + tcp_dial_timeout(env)) ||
-	    !flow_begin(env->table, &f->flow, &key))
-		return tcp_open_fails(f, fd, R_NO_MEMORY);
-	*ret = &f->conn;
-	return R_ACCEPTED;
+	return tcp_hold(f, fd, &key, now, ret);
+}
+
+enum reason flow_tcp_adopt(struct flow_tcp_env *env, int fd, bool local, struct tcp_conn **ret)
+{
+	static const struct endpoint nowhere; /* all of them are one destination */
+	int64_t now = loop_now(env->pool->loop);
+	enum reason r = flow_room(env->table, &nowhere, now);
+	struct flow_tcp *f = r ? NULL : mem_new0(env->mem, sizeof(*f));
+	int err = f && !local ? host_tcp_prepare(fd) : 0;
+
+	if (!f || err) {
+		close(fd);
+		g_free(f);
+		return r ? r : err ? dial_reason(-err) : R_NO_MEMORY;
+	}
+	f->env = env;
+	f->local = local;
+	f->began = now;
+	return tcp_hold(f, fd, &nowhere, now, ret);
 }
 
 /* ------------------------------------------------------------------ toward the guest */
@@ -245,6 +274,11 @@ enum reason flow_tcp_connect(struct flow_tcp_env *env, struct stack *st, const s
 	}
 	loop_kick(env->pool->loop); /* the SYN leaves with the flush of a turn */
 	return R_ACCEPTED;
+}
+
+int flow_tcp_fd(const struct tcp_conn *c)
+{
+	return container_of(c, const struct flow_tcp, conn)->watch.fd;
 }
 
 void flow_tcp_established(struct tcp_conn *c)

@@ -43,11 +43,16 @@ struct flow_table_ops flow_tcp_ops(void);
 /* Dials `to`, or where again() leads, for a held SYN.  R_ACCEPTED: *ret is the connection, HELD; else why the SYN is refused, with nothing left behind. */
 enum reason flow_tcp_open(struct flow_tcp_env *env, const struct endpoint *to, struct tcp_conn **ret);
 
+/* For a held SYN that leads to a descriptor which is connected already (local: of AF_UNIX); fd is the flow's in any case. */
+enum reason flow_tcp_adopt(struct flow_tcp_env *env, int fd, bool local, struct tcp_conn **ret);
+
 /* Begins a connection toward the guest for the connected descriptor fd (local: of AF_UNIX).  R_ACCEPTED: fd is the flow's, o->ended follows;
  * else fd stays the caller's and nothing is left behind.  Not from a call of the core's. */
 enum reason flow_tcp_connect(struct flow_tcp_env *env, struct stack *st, const struct tuple *t, int fd, bool local,
 			     const struct flow_tcp_opener *o, int64_t now);
 
+/* The descriptor of a flow, -1 if it has none (any more). */
+int flow_tcp_fd(const struct tcp_conn *c);
 /* stack_host.tcp_established: the guest has accepted. */
 void flow_tcp_established(struct tcp_conn *c);
 /* stack_host.tcp_gone: releases socket and memory. */

@@ -18,6 +18,7 @@
 #include "gateway/map.h"
 #include "gateway/resolv.h"
 #include "gateway/resolv_watch.h"
+#include "gateway/udp_publish.h"
 #include "slirp/tcp_conn.h"
 
 #include <errno.h>
@@ -35,10 +36,6 @@ enum {
 	GATEWAY_DNS_ANSWER = 65535 - 40 - 8, /* beyond the guest's MTU it goes in fragments */
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
 	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
-	GATEWAY_NTH_GW = 2,
-	GATEWAY_NTH_DNS = 3,
-	GATEWAY_NTH_GUEST4 = 15,
-	GATEWAY_NTH_GUEST6 = 0x15,
 };
 
 struct gateway {
@@ -55,6 +52,7 @@ struct gateway {
 	rlim_t descriptors; /* the limit */
 	struct flow_dgram *udp;
 	struct flow_echo *echo;
+	struct udp_publish *published;
 	struct guestfwd *guestfwd;
 	struct dns_relay *dns;
 	struct resolv_watch *resolv; /* NULL: the name servers were given */
@@ -65,40 +63,6 @@ struct gateway {
 	void (*on_gone)(void *arg, int err);
 	void *on_gone_arg;
 };
-
-/* ------------------------------------------------------------------ configuration */
-
-void gateway_config_net(struct gateway_config *cfg, const struct prefix *net)
-{
-	if (addr_is_v4(&net->addr)) {
-		cfg->net4 = *net;
-		cfg->gw4 = prefix_nth(net, GATEWAY_NTH_GW);
-		cfg->dns4 = prefix_nth(net, GATEWAY_NTH_DNS);
-		cfg->guest4 = prefix_nth(net, GATEWAY_NTH_GUEST4);
-	} else {
-		cfg->net6 = *net;
-		cfg->gw6 = prefix_nth(net, GATEWAY_NTH_GW);
-		cfg->dns6 = prefix_nth(net, GATEWAY_NTH_DNS);
-		cfg->guest6 = prefix_nth(net, GATEWAY_NTH_GUEST6);
-	}
-}
-
-void gateway_config_init(struct gateway_config *cfg)
-{
-	static const uint8_t net4[4] = { 10, 0, 2, 0 }, net6[16] = { 0xfd };
-
-	*cfg = (struct gateway_config){
-		.v4 = true,
-		.v6 = true,
-		.mtu = 65520,
-		.slaac = true,
-		.tune = gateway_tunable_defaults,
-		.gw_mac = { { 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02 } },
-		.guest_mac = { { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 } },
-	};
-	gateway_config_net(cfg, &(struct prefix){ addr_from_v4(net4), 96 + 24 });
-	gateway_config_net(cfg, &(struct prefix){ addr_from_v6(net6), 64 });
-}
 
 /* ------------------------------------------------------------------ what the core asks */
 
@@ -194,7 +158,10 @@ static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const s
 {
 	struct gateway *gw = gw_of(h);
 	const struct addr *dns = addr_is_v4(&t->far.addr) ? &gw->cfg.dns4 : &gw->cfg.dns6;
+	enum reason r;
 
+	if (udp_publish_send(gw->published, t, m, data, n, len, now, &r))
+		return r;
 	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns) || gw->cfg.dns_off || gw->cfg.restricted)
 		return flow_dgram_send(gw->udp, t, m, data, n, len, now);
 	return m->gso_size ? R_DNS_MALFORMED : dns_relay_query(gw->dns, t, data, n, len, now);
@@ -297,9 +264,7 @@ static bool gw_dns_again(void *arg, const struct endpoint *failed, unsigned trie
 /* The host's loopback, which only the gateway's address leads to: the other family's. */
 static bool gw_loopback_again(void *arg, const struct endpoint *failed, unsigned tries, int64_t age, struct endpoint *ret)
 {
-	(void)arg;
-	(void)age;
-	return tries == 1 && map_other_loopback(failed, ret);
+	return tries == 1 && age < GATEWAY_S && map_other_loopback(failed, ret); /* refused, not silent */
 }
 
 static void gw_link_gone(void *arg, int err)
@@ -479,6 +444,10 @@ static bool gw_make(struct gateway *gw, GError **err)
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) ||
 	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
 		return false;
+	gw->published = udp_publish_new(&(struct udp_publish_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops,
+								   .idle = cfg->tune.udp_replied });
+	if (!gw->published)
+		return gw_no_memory(err);
 	inbound_init(&gw->inbound, &gw->tcp_env, gw->stack);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
 	return true;
@@ -529,6 +498,7 @@ void gateway_free(struct gateway *gw)
 		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now(gw->loop));
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
+	udp_publish_free(gw->published);
 	loop_timer_set(gw->loop, &gw->host_settled, TIMERQ_NEVER);
 	flow_dgram_free(gw->udp);
 	flow_echo_free(gw->echo);
@@ -559,20 +529,19 @@ void gateway_count(struct gateway *gw, enum reason why)
 	reason_count(&gw->drops, why);
 }
 
+struct udp_publish *gateway_udp_publish(struct gateway *gw)
+{
+	return gw->published;
+}
+
 struct guestfwd *gateway_guestfwd(struct gateway *gw)
 {
 	return gw->guestfwd;
 }
 
-bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac)
+struct stack *gateway_stack(struct gateway *gw)
 {
-	return stack_neighbour(gw->stack, n, addr, mac);
-}
-
-void gateway_advertise(struct gateway *gw)
-{
-	stack_advertise(gw->stack);
-	loop_kick(gw->loop);
+	return gw->stack;
 }
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)

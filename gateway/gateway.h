@@ -32,6 +32,7 @@ struct hostinfo;
 struct inbound;
 struct journal;
 struct loop;
+struct udp_publish;
 
 /* What the guest sees.  Defaults: gateway_config_init(). */
 struct gateway_config {
@@ -101,16 +102,16 @@ struct gateway *gateway_new_on(const struct gateway_config *cfg, struct link *li
 /* Resets every flow (the guest and the far sides get RST), then frees.  NULL is a no-op. */
 void gateway_free(struct gateway *gw);
 
+/* For whoever has bound UDP ports for the guest. */
+struct udp_publish *gateway_udp_publish(struct gateway *gw);
 /* For whoever has clients for the guest: inbound_open(). */
 struct inbound *gateway_inbound(struct gateway *gw);
 /* Places of the guest's subnet that lead to something of the application's (guestfwd.h). */
 struct guestfwd *gateway_guestfwd(struct gateway *gw);
 /* Something outside was dropped for this reason. */
 void gateway_count(struct gateway *gw, enum reason why);
-/* The n-th neighbour learned; false: there are no more. */
-bool gateway_neighbour(const struct gateway *gw, unsigned n, struct addr *addr, struct mac *mac);
-/* Tells all guests about the IPv6 router, in the next turn. */
-void gateway_advertise(struct gateway *gw);
+/* For listings, and for what a door makes the core say. */
+struct stack *gateway_stack(struct gateway *gw);
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret);
 

@@ -5,6 +5,10 @@
  */
 #include "gateway/guestfwd.h"
 
+#include "gateway/dial.h"
+#include "gateway/flow_tcp.h"
+#include "gateway/guestfwd_peer.h"
+#include "gateway/host_unix.h"
 #include "gateway/stage.h"
 #include "slirp/tcp_open.h"
 
@@ -86,8 +90,6 @@ int guestfwd_add(struct guestfwd *g, const struct endpoint *at, const struct gue
 
 	if (fwd_find(g, at))
 		return -EADDRINUSE;
-	if (!target->write)
-		return -ENOTSUP;
 	if (g->n_places == GUESTFWD_PLACES)
 		return -ENOSPC;
 	p = g_try_new0(struct fwd_place, 1);
@@ -165,7 +167,7 @@ static enum reason fwd_open(struct guestfwd *g, struct fwd_place *p, struct tcp_
 
 	if (g->n_flows == GUESTFWD_FLOWS)
 		return R_FLOW_CAP;
-	f = g_try_new0(struct fwd_flow, 1);
+	f = mem_new0(g->env.tcp->mem, sizeof(*f));
 	if (!f)
 		return R_NO_MEMORY;
 	f->fwd = g;
@@ -187,13 +189,21 @@ static enum reason fwd_open(struct guestfwd *g, struct fwd_place *p, struct tcp_
 	return R_ACCEPTED;
 }
 
+/* To a command or a unix socket: from here on a flow like others. */
+static enum reason fwd_dial(struct guestfwd *g, struct fwd_place *p, struct tcp_conn **ret)
+{
+	int fd = p->argv ? guestfwd_peer_spawn(p->argv) : host_unix_dial(p->target.unix_path);
+
+	return fd < 0 ? dial_reason(-fd) : flow_tcp_adopt(g->env.tcp, fd, !p->argv, ret);
+}
+
 bool guestfwd_syn(struct guestfwd *g, const struct endpoint *at, struct tcp_conn **ret, enum reason *why)
 {
 	struct fwd_place *p = fwd_find(g, at);
 
 	if (!p)
 		return false;
-	*why = fwd_open(g, p, ret);
+	*why = p->target.write ? fwd_open(g, p, ret) : fwd_dial(g, p, ret);
 	return true;
 }
 

@@ -30,6 +30,25 @@ struct tcp_conn *tcp_conn_find(const struct stack *st, const struct tuple *t)
 	return NULL;
 }
 
+struct conn_each {
+	void (*fn)(void *arg, const struct tcp_conn *c);
+	void *arg;
+};
+
+static void conn_each_one(struct htab_node *n, void *arg)
+{
+	const struct conn_each *e = arg;
+
+	e->fn(e->arg, container_of(n, struct tcp_conn, node));
+}
+
+void tcp_conn_each(struct stack *st, void (*fn)(void *arg, const struct tcp_conn *c), void *arg)
+{
+	struct conn_each e = { fn, arg };
+
+	htab_each(&st->conns, conn_each_one, &e);
+}
+
 void tcp_conn_enter(struct tcp_conn *c, enum tcp_state s)
 {
 	c->state = s;

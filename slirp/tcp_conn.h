@@ -152,6 +152,9 @@ const char *tcp_conn_state_name(enum tcp_state s); /* "ESTABLISHED" */
 /* The connection with this key, or NULL.  Expected O(1). */
 struct tcp_conn *tcp_conn_find(const struct stack *st, const struct tuple *t);
 
+/* Every connection, in no order; fn may look and nothing else.  For listings. */
+void tcp_conn_each(struct stack *st, void (*fn)(void *arg, const struct tcp_conn *c), void *arg);
+
 /* Reading or writing at the upstream may go on: the next stack_flush() will try. */
 void tcp_conn_touch(struct tcp_conn *c);
 

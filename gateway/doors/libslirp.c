@@ -19,7 +19,9 @@ enum { FRAME_MIN = 14 };
 
 static void libslirp_free(struct Slirp *s)
 {
+	libslirp_hostfwd_close(&s->hostfwd);
 	gateway_free(s->gw);
+	libslirp_hostfwd_clear(&s->hostfwd);
 	g_free(s);
 }
 
@@ -34,6 +36,8 @@ static bool libslirp_make(struct Slirp *s)
 		s->gw = gateway_new_on(&s->cfg, s->link, s->loop, &err);
 	else
 		link_free(s->link);
+	if (s->gw && !libslirp_hostfwd_init(&s->hostfwd, s))
+		g_clear_pointer(&s->gw, gateway_free);
 	if (!s->gw)
 		g_log(LIBSLIRP_DOMAIN, G_LOG_LEVEL_CRITICAL, "slirp_new: %s", err ? err->message : "out of memory");
 	return s->gw != NULL;

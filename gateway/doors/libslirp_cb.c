@@ -101,6 +101,7 @@ void libslirp_cb_ra_stop(struct Slirp *s)
 
 void libslirp_cb_ra(struct Slirp *s)
 {
-	gateway_advertise(s->gw);
+	stack_advertise(gateway_stack(s->gw));
+	loop_kick(s->loop);
 	cb_ra_arm(s);
 }

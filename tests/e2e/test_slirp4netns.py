@@ -1,5 +1,6 @@
 """The unmodified slirp4netns of the distribution on our libslirp.so.0, in namespaces of its own."""
 
+import json
 import os
 import signal
 import socket
@@ -199,3 +200,86 @@ def test_outbound_addr(guest):
     g.ok("/usr/bin/python3 -c 'import socket; s = socket.create_connection((\"10.0.2.2\", %d)); s.shutdown(1); s.recv(1)'" % server.port)
     assert server.peers[0][0] == "127.0.0.5"
     server.close()
+
+
+def api(path, execute, **arguments):
+    """One request of slirp4netns's API socket."""
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.connect(path)
+    s.sendall(json.dumps({"execute": execute, "arguments": arguments}).encode())
+    s.shutdown(socket.SHUT_WR)
+    data = b""
+    while more := s.recv(4096):
+        data += more
+    s.close()
+    return json.loads(data)
+
+
+def free_port():
+    s = socket.create_server(("127.0.0.1", 0))
+    port = s.getsockname()[1]
+    s.close()
+    return port
+
+
+def test_api_hostfwd(guest, tmp_path):
+    """A forward is added, used, listed and removed; the guest sees clients of loopback as the gateway."""
+    path, port = str(tmp_path / "api"), free_port()
+    g = guest("--api-socket=" + path)
+    g.ok("(/usr/bin/python3 -c 'import socket; s = socket.create_server((\"10.0.2.100\", 80)); print(\"up\", flush=True); c, p = s.accept(); "
+         "c.sendall(p[0].encode() + c.recv(100)); c.close()' > /tmp/s4n.$$.out & echo $! > " + str(tmp_path / "pid") + "); "
+         "for i in $(seq 300); do ss -tln | grep -q 10.0.2.100:80 && exit 0; sleep 0.1; done; exit 1")
+    answer = api(path, "add_hostfwd", proto="tcp", host_addr="127.0.0.1", host_port=port, guest_addr="10.0.2.100", guest_port=80)
+    assert answer == {"return": {"id": 1}}
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as s:
+        s.sendall(b" said")
+        assert s.recv(100) == b"10.0.2.2 said"
+        assert s.recv(1) == b""
+    assert api(path, "list_hostfwd")["entries"][0]["host_port"] == port
+    with pytest.raises(ConnectionResetError):  # nobody listens in the guest any more: the client is told
+        with socket.create_connection(("127.0.0.1", port), DEADLINE) as s:
+            s.recv(1)
+            raise AssertionError("an end in order")
+    assert "error" in api(path, "add_hostfwd", proto="tcp", host_addr="127.0.0.1", host_port=port, guest_addr="10.0.2.100", guest_port=80)
+    assert api(path, "remove_hostfwd", id=1) == {"return": {}}
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), DEADLINE)
+
+
+def test_many_clients(guest, tmp_path):
+    """Clients that come at once are all taken in: a real backlog, several per turn."""
+    path, port, n = str(tmp_path / "api"), free_port(), 50
+    g = guest("--api-socket=" + path)
+    code = ("import socket; s = socket.create_server((\"10.0.2.100\", 80), backlog=200)\n"
+            f"for i in range({n}):\n c, p = s.accept(); c.sendall(c.recv(100)); c.close()\n")
+    script = tmp_path / "server.py"
+    script.write_text(code)
+    g.ok(f"(/usr/bin/python3 {script} &); for i in $(seq 300); do ss -tln | grep -q 10.0.2.100:80 && exit 0; sleep 0.1; done; exit 1")
+    api(path, "add_hostfwd", proto="tcp", host_addr="0.0.0.0", host_port=port, guest_addr="10.0.2.100", guest_port=80)
+    clients = [socket.create_connection(("127.0.0.1", port), DEADLINE) for _ in range(n)]
+    for i, c in enumerate(clients):
+        c.sendall(b"%d" % i)
+    for i, c in enumerate(clients):
+        assert c.recv(100) == b"%d" % i
+        c.close()
+
+
+def test_udp_hostfwd(guest, tmp_path):
+    """Datagrams of clients reach the guest, each answer the client that asked."""
+    path, port = str(tmp_path / "api"), free_port()
+    g = guest("--api-socket=" + path)
+    script = tmp_path / "server.py"
+    script.write_text("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"10.0.2.100\", 53))\n"
+                      "for i in range(4):\n d, p = s.recvfrom(100); s.sendto(p[0].encode() + b\" \" + d, p)\n")
+    g.ok(f"(/usr/bin/python3 {script} &); for i in $(seq 300); do ss -uln | grep -q 10.0.2.100:53 && exit 0; sleep 0.1; done; exit 1")
+    api(path, "add_hostfwd", proto="udp", host_addr="127.0.0.1", host_port=port, guest_addr="10.0.2.100", guest_port=53)
+    clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for turn in range(2):
+        for i, c in enumerate(clients):
+            c.settimeout(DEADLINE)
+            c.sendto(b"%d %d" % (turn, i), ("127.0.0.1", port))
+        for i, c in enumerate(clients):
+            assert c.recv(100) == b"10.0.2.2 %d %d" % (turn, i)
+    for c in clients:
+        c.close()
+    assert api(path, "remove_hostfwd", id=1) == {"return": {}}

@@ -5,6 +5,8 @@
 #include "gateway/stage.h"
 
 #include <errno.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #define PLACE "10.0.2.100"
 
@@ -221,6 +223,113 @@ static void places(void)
 	slirp_cleanup(a.slirp);
 }
 
+/* ---- commands and unix sockets: real time, so wait for what must come */
+
+static void begin_bare(struct talk *t)
+{
+	*t = (struct talk){ .heard = g_string_new(NULL), .seg = { .sport = 4000, .dport = 7, .seq = 100, .window = 65535 } };
+	app_init(&t->a);
+	app_open(&t->a);
+}
+
+/* Until the guest was sent a segment with these flags, or with payload if they are 0. */
+static struct tcp_seg await(struct talk *t, uint8_t flags, const uint8_t **data)
+{
+	for (int i = 0; i < 1000; i++) {
+		struct pollfd p = { .fd = t->a.fd, .events = POLLIN };
+
+		if (t->a.n_out) {
+			struct tcp_seg s = app_last_tcp(&t->a, data);
+
+			if (flags ? (s.flags & flags) == flags : s.len > 0)
+				return s;
+		}
+		poll(&p, 1, 20);
+		app_settle(&t->a);
+	}
+	g_assert_not_reached();
+}
+
+static void converse(struct talk *t)
+{
+	const uint8_t *data;
+	struct tcp_seg s;
+
+	say(t, TCP_SYN, NULL, 0);
+	await(t, TCP_SYN | TCP_ACK, NULL);
+	take(t, NULL);
+	say(t, TCP_ACK, NULL, 0);
+	say(t, TCP_ACK | TCP_PSH, "over\n", 5);
+	s = await(t, 0, &data);
+	g_assert_cmpmem(data, s.len, "over\n", 5);
+	take(t, NULL);
+	say(t, TCP_ACK | TCP_FIN, NULL, 0);
+	await(t, TCP_FIN, NULL);
+}
+
+static void command(void)
+{
+	struct in_addr at = app_in(PLACE);
+	struct talk t;
+
+	begin_bare(&t);
+	g_assert_cmpint(slirp_add_exec(t.a.slirp, "sh -c 'exec cat'", &at, 7), ==, 0);
+	converse(&t);
+	end(&t);
+}
+
+static void no_command(void)
+{
+	struct in_addr at = app_in(PLACE);
+	struct talk t;
+
+	begin_bare(&t);
+	g_assert_cmpint(slirp_add_exec(t.a.slirp, "an 'open quote", &at, 7), ==, -1);
+	g_assert_cmpint(errno, ==, EINVAL);
+	g_assert_cmpint(slirp_add_exec(t.a.slirp, "/nowhere/there", &at, 7), ==, 0);
+	say(&t, TCP_SYN, NULL, 0);
+	await(&t, TCP_RST, NULL);
+	end(&t);
+}
+
+static gpointer echo_one(gpointer arg)
+{
+	int listener = GPOINTER_TO_INT(arg), fd = accept(listener, NULL, NULL);
+	char buf[100];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		g_assert_cmpint(write(fd, buf, (size_t)n), ==, n);
+	close(fd);
+	return NULL;
+}
+
+static void unix_socket(void)
+{
+	g_autofree char *dir = g_dir_make_tmp("guestfwd-XXXXXX", NULL), *path = g_build_filename(dir, "s", NULL);
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct in_addr at = app_in(PLACE);
+	struct talk t;
+	GThread *thread;
+
+	begin_bare(&t);
+	g_assert_cmpint(slirp_add_unix(t.a.slirp, path, &at, 7), ==, 0);
+	say(&t, TCP_SYN, NULL, 0);
+	await(&t, TCP_RST, NULL); /* nobody is there yet */
+	t.seg.sport++;
+	g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
+	g_assert_cmpint(bind(listener, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+	g_assert_cmpint(listen(listener, 1), ==, 0);
+	thread = g_thread_new("echo", echo_one, GINT_TO_POINTER(listener));
+	converse(&t);
+	end(&t);
+	g_thread_join(thread);
+	close(listener);
+	unlink(path);
+	rmdir(dir);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -231,5 +340,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/libslirp_guestfwd/removed", removed);
 	g_test_add_func("/libslirp_guestfwd/newest", newest);
 	g_test_add_func("/libslirp_guestfwd/places", places);
+	g_test_add_func("/libslirp_guestfwd/command", command);
+	g_test_add_func("/libslirp_guestfwd/no_command", no_command);
+	g_test_add_func("/libslirp_guestfwd/unix_socket", unix_socket);
 	return g_test_run();
 }
