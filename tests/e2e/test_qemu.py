@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -42,6 +43,13 @@ class Server(threading.Thread):
 
     def close(self):
         self.sock.close()
+
+
+def until(done):
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.fixture(name="echo", scope="module")
@@ -199,6 +207,25 @@ def test_hostfwd_monitor(vm):
 def test_info_usernet(vm):
     text = vm.hmp("info usernet")
     assert re.search(r"^  Protocol\[State\]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ$", text, re.M)
+
+
+DISTRIBUTION = "/usr/lib/x86_64-linux-gnu"
+
+
+@pytest.mark.parametrize("here,there", [(LIBRARY, DISTRIBUTION), (DISTRIBUTION, LIBRARY)])
+def test_state_changes_hands(tmp_path, here, there):
+    """The state that one library saves, the other one loads."""
+    state = tmp_path / "state"
+    for name in ("out", "in"):
+        (tmp_path / name).mkdir()
+    one = qemu.Vm(tmp_path / "out", here, "", "-S", incoming=True)
+    one.hmp(f'migrate "exec:cat > {state}"')
+    until(lambda: "completed" in one.hmp("info migrate"))
+    one.close()
+    other = qemu.Vm(tmp_path / "in", there, "", "-S", "-incoming", f"exec:cat {state}", incoming=True)
+    until(lambda: "inmigrate" not in other.hmp("info status"))
+    assert "paused" in other.hmp("info status")
+    assert "error" not in other.close().lower()
 
 
 def test_restrict(tmp_path, echo):
