@@ -18,6 +18,7 @@
 #include "gateway/map.h"
 #include "gateway/resolv.h"
 #include "gateway/resolv_watch.h"
+#include "gateway/tftp.h"
 #include "gateway/udp_publish.h"
 #include "slirp/tcp_conn.h"
 
@@ -54,6 +55,7 @@ struct gateway {
 	struct flow_echo *echo;
 	struct udp_publish *published;
 	struct guestfwd *guestfwd;
+	struct tftp *tftp; /* NULL: none */
 	struct dns_relay *dns;
 	struct resolv_watch *resolv; /* NULL: the name servers were given */
 	struct hostinfo *hostinfo;
@@ -160,7 +162,7 @@ static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const s
 	const struct addr *dns = addr_is_v4(&t->far.addr) ? &gw->cfg.dns4 : &gw->cfg.dns6;
 	enum reason r;
 
-	if (udp_publish_send(gw->published, t, m, data, n, len, now, &r))
+	if (udp_publish_send(gw->published, t, m, data, n, len, now, &r) || tftp_takes(gw->tftp, t, m, data, n, len, now, &r))
 		return r;
 	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns) || gw->cfg.dns_off || gw->cfg.restricted)
 		return flow_dgram_send(gw->udp, t, m, data, n, len, now);
@@ -187,7 +189,10 @@ static void gw_udp_error(void *arg, const struct tuple *t, enum icmp_unreach why
 
 static void gw_udp_flush(void *arg, int64_t now)
 {
-	flow_dgram_flush(((struct gateway *)arg)->udp, now);
+	struct gateway *gw = arg;
+
+	flow_dgram_flush(gw->udp, now);
+	tftp_flush(gw->tftp, now);
 }
 
 static enum reason gw_echo(struct stack_host *h, const struct echo *e, const struct iovec *data, int n, uint32_t len, int64_t now)
@@ -368,6 +373,14 @@ static bool gw_make_echo(struct gateway *gw, GError **err)
 	return gw->echo || gw_no_memory(err);
 }
 
+static bool gw_make_tftp(struct gateway *gw, GError **err)
+{
+	struct tftp_env env = { .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops, .journal = gw->cfg.journal };
+
+	gw->tftp = gw->cfg.tftp ? tftp_new(&env, gw->cfg.tftp) : NULL;
+	return !gw->cfg.tftp || gw->tftp || gw_no_memory(err);
+}
+
 static bool gw_make_guestfwd(struct gateway *gw, GError **err)
 {
 	gw->guestfwd = guestfwd_new(&(struct guestfwd_env){ .loop = gw->loop, .tcp = &gw->tcp_env, .closes = &gw->flows.closes,
@@ -442,7 +455,7 @@ static bool gw_make(struct gateway *gw, GError **err)
 	gw->dns_env.arg = gw;
 	gw_make_resolv(gw);
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) ||
-	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
+	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err) || !gw_make_tftp(gw, err))
 		return false;
 	gw->published = udp_publish_new(&(struct udp_publish_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops,
 								   .idle = cfg->tune.udp_replied });
@@ -501,6 +514,7 @@ void gateway_free(struct gateway *gw)
 	udp_publish_free(gw->published);
 	loop_timer_set(gw->loop, &gw->host_settled, TIMERQ_NEVER);
 	flow_dgram_free(gw->udp);
+	tftp_free(gw->tftp);
 	flow_echo_free(gw->echo);
 	resolv_watch_free(gw->resolv);
 	dns_relay_free(gw->dns);
