@@ -224,6 +224,53 @@ void guestfwd_gone(struct tcp_conn *c, enum reason why)
 	loop_reap_later(g->env.loop, &f->reap, fwd_free);
 }
 
+/* ---- moving */
+
+void guestfwd_each(struct guestfwd *g, void (*fn)(void *arg, const struct endpoint *at, struct tcp_conn *c, const struct stage *s), void *arg)
+{
+	for (struct list *n = g->places.next; n != &g->places; n = n->next) {
+		struct fwd_place *p = container_of(n, struct fwd_place, node);
+
+		for (struct list *m = p->flows.next; m != &p->flows; m = m->next) {
+			struct fwd_flow *f = container_of(m, struct fwd_flow, node);
+
+			fn(arg, &p->at, &f->conn, &f->stage);
+		}
+	}
+}
+
+static void fwd_undo(struct fwd_flow *f)
+{
+	list_unlink(&f->node);
+	f->fwd->n_flows--;
+	loop_timer_set(f->fwd->env.loop, &f->turn, TIMERQ_NEVER);
+	g_free(f);
+}
+
+int guestfwd_restore(struct guestfwd *g, struct stack *st, const struct guestfwd_import *in)
+{
+	struct fwd_place *p = fwd_find(g, &in->tcp.tuple.far);
+	struct tcp_conn *c;
+	struct fwd_flow *f;
+	enum reason r;
+
+	if (!p || !p->target.write)
+		return -ENOENT;
+	r = fwd_open(g, p, &c);
+	if (r)
+		return r == R_FLOW_CAP ? -ENOSPC : -ENOMEM;
+	f = container_of(c, struct fwd_flow, conn);
+	f->stage.eof = in->tcp.state != TCP_ESTABLISHED && in->tcp.state != TCP_FIN_WAIT_1 && in->tcp.state != TCP_FIN_WAIT_2;
+	if (!stage_push(&f->stage, in->said, in->said_len) ||
+	    tcp_conn_import(st, c, &in->tcp, &f->stage.up, loop_now(g->env.loop))) {
+		fwd_undo(f);
+		return -EINVAL;
+	}
+	if (in->heard_len)
+		f->stage.write(in->heard, in->heard_len, f->stage.write_arg);
+	return 0;
+}
+
 /* ---- bytes for the guest */
 
 static struct fwd_flow *fwd_newest(const struct guestfwd *g, const struct endpoint *at)

@@ -15,6 +15,7 @@
 #include "gateway/loop.h"
 #include "slirp/base/reason.h"
 #include "slirp/tcp_conn.h"
+#include "slirp/tcp_export.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +28,7 @@ enum {
 
 struct guestfwd;
 struct flow_tcp_env;
+struct stage;
 
 /* One of the three. */
 struct guestfwd_target {
@@ -58,6 +60,20 @@ bool guestfwd_has(const struct guestfwd *g, const struct addr *a);
 bool guestfwd_syn(struct guestfwd *g, const struct endpoint *at, struct tcp_conn **ret, enum reason *why);
 /* stack_host.tcp_gone for a connection of GUESTFWD_OWNER. */
 void guestfwd_gone(struct tcp_conn *c, enum reason why);
+
+/* Connections to functions, for saving them; fn does nothing else. */
+void guestfwd_each(struct guestfwd *g, void (*fn)(void *arg, const struct endpoint *at, struct tcp_conn *c, const struct stage *s), void *arg);
+
+/* One that was saved: the guest's side, what the function has not taken yet, and what the guest has not acknowledged. */
+struct guestfwd_import {
+	struct tcp_export tcp;
+	const uint8_t *heard, *said;
+	uint32_t heard_len, said_len;
+};
+
+/* Goes on with it.  0; -ENOENT: there is no function at its far end; -EINVAL: no connection can look like this, or more was said than a
+ * stage holds; -ENOSPC; -ENOMEM. */
+int guestfwd_restore(struct guestfwd *g, struct stack *st, const struct guestfwd_import *in);
 
 /* The newest connection to the function at this place: bytes it takes now, 0 also when there is none. */
 uint32_t guestfwd_room(const struct guestfwd *g, const struct endpoint *at);

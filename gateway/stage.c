@@ -120,3 +120,12 @@ bool stage_push(struct stage *s, const uint8_t *buf, uint32_t len)
 	}
 	return true;
 }
+
+uint32_t stage_copy(const struct stage *s, uint8_t *buf, uint32_t max)
+{
+	uint32_t n = s->used < max ? s->used : max;
+
+	for (uint32_t i = 0; i < n; i++)
+		buf[i] = s->ring[(s->head + i) % STAGE_SIZE];
+	return n;
+}

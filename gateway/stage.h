@@ -33,5 +33,7 @@ void stage_init(struct stage *s);
 uint32_t stage_room(const struct stage *s);
 /* Bytes for the guest; the connection is to be touched.  False: more than the ring holds, none were taken. */
 bool stage_push(struct stage *s, const uint8_t *buf, uint32_t len);
+/* What waits for the guest, at most max bytes of it; it stays.  Returns how many. */
+uint32_t stage_copy(const struct stage *s, uint8_t *buf, uint32_t max);
 
 #endif

@@ -96,6 +96,20 @@ struct addr guests_lease(struct stack *st, const struct mac *mac, const struct a
 	return prefix_nth(&(struct prefix){ st->cfg.guest4, 96 }, (unsigned)(e - g->leases));
 }
 
+bool guests_lease_get(const struct stack *st, unsigned n, struct mac *ret)
+{
+	const struct guests_entry *e = &st->guests.leases[n];
+
+	if (e->used)
+		*ret = e->mac;
+	return e->used;
+}
+
+void guests_lease_put(struct stack *st, unsigned n, const struct mac *mac)
+{
+	st->guests.leases[n] = (struct guests_entry){ .mac = *mac, .used = ++st->guests.clock };
+}
+
 bool guests_nth(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac)
 {
 	for (unsigned i = 0; i < GUESTS_MAX; i++) {

@@ -181,6 +181,13 @@ bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, stru
 	return guests_nth(st, n, addr, mac);
 }
 
+uint16_t stack_ip_id(struct stack *st, uint16_t set)
+{
+	if (set)
+		st->ip_id = set;
+	return st->ip_id;
+}
+
 void stack_advertise(struct stack *st)
 {
 	st->ra_wanted = st->cfg.v6;

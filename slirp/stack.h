@@ -166,6 +166,8 @@ void stack_link_up(struct stack *st, int64_t now);
 void stack_pressure(struct stack *st, bool on, int64_t now);
 /* The n-th neighbour learned (any_guest); false: there are no more. */
 bool stack_neighbour(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac);
+/* The identification of the next IPv4 packet; set: the one from now on, 0: it stays. */
+uint16_t stack_ip_id(struct stack *st, uint16_t set);
 /* A router advertisement to everybody leaves with the next flush (IPv6 only). */
 void stack_advertise(struct stack *st);
 /* The link has room again. */

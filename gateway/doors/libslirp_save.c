@@ -1,23 +1,384 @@
-/* libslirp_save.c - what outlives a migration: the state stream of version 4.
+/* libslirp_save.c - what outlives a migration: the state stream of version 4, big-endian.
  *
+ *	{ 42, connection to a function of the application } ...  0  u16 IP id  16 x { u16 taken, MAC of the lease }
+ *
+ * Addresses and ports stand as they lie in memory, read as numbers of the host and written big-endian: reversed on most machines.
+ * The buffers of a connection are written at the size that other implementations expect; their own windows, timers and estimates are
+ * written as what a fresh connection would have, and not read.
  * prefixes: slirp_
- * Below: libslirp_state.h.  Above: the application.
+ * Below: libslirp_state.h, gateway/guestfwd.h, slirp/tcp_export.h.  Above: the application.
  */
 #include "gateway/doors/libslirp_state.h"
 
+#include "gateway/guestfwd.h"
+#include "gateway/stage.h"
+#include "slirp/base/bytes.h"
+#include "slirp/guests.h"
+#include "slirp/tcp_export.h"
+
 #include <errno.h>
+#include <glib.h>
+#include <string.h>
+
+enum {
+	SAVE_VERSION = 4,
+	SAVE_FAMILIES = 4, /* version since which a connection says its family */
+	SAVE_MARK = 42,
+	SAVE_BUFFER = 131072,	   /* of each direction, in the stream */
+	SAVE_BUFFER_MAX = 4 << 20, /* that we read */
+	SAVE_CONNECTED = 4,
+	SAVE_FLAG_SENTFIN = 0x10,
+	SAVE_FLAG_TS = 0x80 | 0x100,
+	SAVE_FLAG_SACK = 0x200,
+	SAVE_TIMERS = 4,
+};
+
+/* The states' numbers in the stream. */
+static const uint8_t save_states[] = {
+	[TCP_CLOSED] = 0,     [TCP_SYN_SENT] = 2,   [TCP_SYN_RECEIVED] = 3, [TCP_ESTABLISHED] = 4, [TCP_CLOSE_WAIT] = 5,
+	[TCP_FIN_WAIT_1] = 6, [TCP_CLOSING] = 7,    [TCP_LAST_ACK] = 8,	    [TCP_FIN_WAIT_2] = 9,
+};
 
 int slirp_state_version(void)
 {
-	return 4;
+	return SAVE_VERSION;
+}
+
+/* ---- writing; the first error stays */
+
+struct save {
+	struct Slirp *s;
+	SlirpWriteCb write;
+	void *opaque;
+	int err;
+	int64_t now;
+};
+
+static void save_bytes(struct save *w, const void *p, size_t len)
+{
+	const uint8_t *at = p;
+
+	while (len && !w->err) {
+		slirp_ssize_t n = w->write(at, len, w->opaque);
+
+		if (n <= 0 || (size_t)n > len) {
+			w->err = n < 0 ? (int)n : -EIO;
+			return;
+		}
+		at += n;
+		len -= (size_t)n;
+	}
+}
+
+static void save8(struct save *w, uint8_t v)
+{
+	save_bytes(w, &v, 1);
+}
+
+static void save16(struct save *w, uint16_t v)
+{
+	uint8_t b[2];
+
+	bytes_put16(b, v);
+	save_bytes(w, b, sizeof(b));
+}
+
+static void save32(struct save *w, uint32_t v)
+{
+	uint8_t b[4];
+
+	bytes_put32(b, v);
+	save_bytes(w, b, sizeof(b));
+}
+
+static void save_endpoint(struct save *w, const struct endpoint *e)
+{
+	uint32_t addr;
+
+	memcpy(&addr, addr_v4_bytes(&e->addr), sizeof(addr));
+	save16(w, AF_INET);
+	save32(w, addr);
+	save16(w, htons(e->port));
+}
+
+/* The bytes of the ring, NULL: none, at the front of a buffer. */
+static void save_buffer(struct save *w, const struct stage *st)
+{
+	g_autofree uint8_t *b = g_malloc0(SAVE_BUFFER);
+	uint32_t used = st ? stage_copy(st, b, SAVE_BUFFER) : 0;
+
+	save32(w, used);
+	save32(w, SAVE_BUFFER);
+	save32(w, used);
+	save32(w, 0);
+	save_bytes(w, b, SAVE_BUFFER);
+}
+
+static void save_tcp(struct save *w, const struct tcp_export *e)
+{
+	save16(w, save_states[e->state]);
+	for (int i = 0; i < SAVE_TIMERS + 3; i++) /* timers, back-off, RTO, duplicate ACKs */
+		save16(w, 0);
+	save16(w, e->mss);
+	save8(w, 0);
+	save16(w, (uint16_t)((e->fin_sent ? SAVE_FLAG_SENTFIN : 0) | (e->ts_ok ? SAVE_FLAG_TS : 0) | (e->sack_ok ? SAVE_FLAG_SACK : 0)));
+	save32(w, e->snd_una);
+	save32(w, e->snd_max); /* next */
+	save32(w, e->snd_una); /* urgent */
+	save32(w, e->snd_wl1);
+	save32(w, e->snd_wl2);
+	save32(w, e->snd_una - 1); /* initial */
+	save32(w, e->snd_wnd);
+	save32(w, e->rcv_adv - e->rcv_nxt);
+	save32(w, e->rcv_nxt);
+	save32(w, e->rcv_nxt); /* urgent */
+	save32(w, e->rcv_nxt - 1); /* initial */
+	save32(w, e->rcv_adv);
+	save32(w, e->snd_max);
+	save32(w, e->mss);	/* congestion window */
+	save32(w, 65535u << 14); /* and its threshold */
+	save16(w, 0);
+	save16(w, 0);
+	save32(w, 0); /* round trip being measured */
+	save16(w, 0);
+	save16(w, 24); /* its variance when nothing is known */
+	save16(w, 2);
+	save32(w, e->max_snd_wnd);
+	save8(w, 0);
+	save8(w, 0);
+	save16(w, 0);
+	save8(w, e->snd_wscale);
+	save8(w, e->rcv_wscale);
+	save8(w, e->rcv_wscale);
+	save8(w, e->snd_wscale);
+	save32(w, e->ts_recent);
+	save32(w, e->ts_now); /* the age of ts_recent elsewhere, where nobody looks at it */
+	save32(w, e->rcv_nxt);
+}
+
+static void save_conn(void *arg, const struct endpoint *at, struct tcp_conn *c, const struct stage *st)
+{
+	struct save *w = arg;
+	struct tcp_export e;
+
+	if (w->err || !addr_is_v4(&at->addr) || tcp_conn_export(c, &e, w->now))
+		return;
+	save8(w, SAVE_MARK);
+	save32(w, 0); /* urgent bytes */
+	save_endpoint(w, at);
+	save_endpoint(w, &e.tuple.guest);
+	save8(w, 0);
+	save8(w, 0);
+	save8(w, 0);
+	save32(w, SAVE_CONNECTED);
+	save_buffer(w, NULL);
+	save_buffer(w, st);
+	save_tcp(w, &e);
 }
 
 int slirp_state_save(Slirp *slirp, SlirpWriteCb write_cb, void *opaque)
 {
-	return -ENOTSUP;
+	struct save w = { .s = slirp, .write = write_cb, .opaque = opaque, .now = loop_now(slirp->loop) };
+	struct stack *st = gateway_stack(slirp->gw);
+
+	libslirp_debug(SLIRP_DBG_CALL, "slirp_state_save");
+	guestfwd_each(gateway_guestfwd(slirp->gw), save_conn, &w);
+	save8(&w, 0);
+	save16(&w, stack_ip_id(st, 0));
+	for (unsigned i = 0; i < GUESTS_LEASES; i++) {
+		struct mac mac = { { 0 } };
+
+		save16(&w, guests_lease_get(st, i, &mac));
+		save_bytes(&w, mac.b, sizeof(mac.b));
+	}
+	return w.err;
+}
+
+/* ---- reading */
+
+struct load {
+	struct Slirp *s;
+	SlirpReadCb read;
+	void *opaque;
+	int err;
+};
+
+static void load_bytes(struct load *r, void *p, size_t len)
+{
+	uint8_t *at = p;
+
+	if (r->err)
+		memset(p, 0, len);
+	while (len && !r->err) {
+		slirp_ssize_t n = r->read(at, len, r->opaque);
+
+		if (n <= 0 || (size_t)n > len) {
+			r->err = n < 0 ? (int)n : -EIO;
+			memset(at, 0, len);
+			return;
+		}
+		at += n;
+		len -= (size_t)n;
+	}
+}
+
+static uint8_t load8(struct load *r)
+{
+	uint8_t v;
+
+	load_bytes(r, &v, 1);
+	return v;
+}
+
+static uint16_t load16(struct load *r)
+{
+	uint8_t b[2];
+
+	load_bytes(r, b, sizeof(b));
+	return bytes_get16(b);
+}
+
+static uint32_t load32(struct load *r)
+{
+	uint8_t b[4];
+
+	load_bytes(r, b, sizeof(b));
+	return bytes_get32(b);
+}
+
+static void load_skip(struct load *r, size_t len)
+{
+	uint8_t b[64];
+
+	for (; len && !r->err; len -= MIN(len, sizeof(b)))
+		load_bytes(r, b, MIN(len, sizeof(b)));
+}
+
+static void load_addr(struct load *r, struct endpoint *ret)
+{
+	uint32_t addr = load32(r);
+
+	ret->addr = addr_from_v4((const uint8_t *)&addr);
+}
+
+/* Both ends; older streams have them without a family. */
+static void load_ends(struct load *r, int version, struct endpoint *at, struct endpoint *guest)
+{
+	if (version < SAVE_FAMILIES) {
+		load_addr(r, at);
+		load_addr(r, guest);
+		at->port = ntohs(load16(r));
+		guest->port = ntohs(load16(r));
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		struct endpoint *e = i ? guest : at;
+
+		if (load16(r) != AF_INET) { /* no connection of ours can have another */
+			r->err = r->err ? r->err : -EINVAL;
+			return;
+		}
+		load_addr(r, e);
+		e->port = ntohs(load16(r));
+	}
+}
+
+/* The bytes that wait in a buffer, in order; NULL with err set when the stream makes no sense. */
+static uint8_t *load_buffer(struct load *r, uint32_t *ret_len)
+{
+	uint32_t used = load32(r), size = load32(r), in = load32(r), out = load32(r);
+	uint8_t *ring, *b;
+
+	*ret_len = 0;
+	if (!r->err && (used > size || in >= size || out >= size || size > SAVE_BUFFER_MAX))
+		r->err = -EINVAL;
+	if (r->err)
+		return NULL;
+	ring = g_malloc(size);
+	b = g_malloc(size);
+	load_bytes(r, ring, size);
+	for (uint32_t i = 0; i < used; i++)
+		b[i] = ring[(out + i) % size];
+	g_free(ring);
+	*ret_len = used;
+	return b;
+}
+
+static void load_tcp(struct load *r, struct tcp_export *e)
+{
+	uint16_t state = load16(r), flags;
+
+	e->state = TCP_CLOSED;
+	for (unsigned i = TCP_ESTABLISHED; i < G_N_ELEMENTS(save_states); i++)
+		if (save_states[i] == state)
+			e->state = (uint8_t)i;
+	load_skip(r, 2 * (SAVE_TIMERS + 3));
+	e->mss = load16(r);
+	load_skip(r, 1);
+	flags = load16(r);
+	e->fin_sent = flags & SAVE_FLAG_SENTFIN;
+	e->ts_ok = (flags & SAVE_FLAG_TS) == SAVE_FLAG_TS;
+	e->sack_ok = flags & SAVE_FLAG_SACK;
+	e->snd_una = load32(r);
+	load_skip(r, 8);
+	e->snd_wl1 = load32(r);
+	e->snd_wl2 = load32(r);
+	load_skip(r, 4);
+	e->snd_wnd = load32(r);
+	load_skip(r, 4);
+	e->rcv_nxt = load32(r);
+	load_skip(r, 8);
+	e->rcv_adv = load32(r);
+	e->snd_max = load32(r);
+	load_skip(r, 4 + 4 + 2 + 2 + 4 + 2 + 2 + 2);
+	e->max_snd_wnd = load32(r);
+	if (e->max_snd_wnd < e->snd_wnd)
+		e->max_snd_wnd = e->snd_wnd;
+	load_skip(r, 1 + 1 + 2);
+	e->snd_wscale = load8(r);
+	e->rcv_wscale = load8(r);
+	load_skip(r, 2);
+	e->ts_recent = load32(r);
+	e->ts_now = load32(r);
+	load_skip(r, 4);
+	e->rcv_mss = e->mss;
+}
+
+static void load_conn(struct load *r, int version)
+{
+	struct guestfwd_import in = { 0 };
+	g_autofree uint8_t *heard = NULL, *said = NULL;
+
+	load_skip(r, 4);
+	load_ends(r, version, &in.tcp.tuple.far, &in.tcp.tuple.guest);
+	load_skip(r, 3 + 4);
+	heard = load_buffer(r, &in.heard_len);
+	said = load_buffer(r, &in.said_len);
+	load_tcp(r, &in.tcp);
+	in.heard = heard;
+	in.said = said;
+	if (!r->err && in.tcp.state != TCP_CLOSED && guestfwd_restore(gateway_guestfwd(r->s->gw), gateway_stack(r->s->gw), &in))
+		r->err = -EINVAL;
 }
 
 int slirp_state_load(Slirp *slirp, int version_id, SlirpReadCb read_cb, void *opaque)
 {
-	return -EINVAL;
+	struct load r = { .s = slirp, .read = read_cb, .opaque = opaque };
+	struct stack *st = gateway_stack(slirp->gw);
+
+	libslirp_debug(SLIRP_DBG_CALL, "slirp_state_load: version %d", version_id);
+	if (version_id > SAVE_VERSION)
+		return -EINVAL;
+	while (load8(&r) && !r.err)
+		load_conn(&r, version_id);
+	stack_ip_id(st, load16(&r));
+	for (unsigned i = 0; i < GUESTS_LEASES && !r.err; i++) {
+		uint16_t taken = load16(&r);
+		struct mac mac;
+
+		load_bytes(&r, mac.b, sizeof(mac.b));
+		if (!r.err && taken)
+			guests_lease_put(st, i, &mac);
+	}
+	return r.err;
 }

@@ -1,14 +1,19 @@
 """The unmodified qemu-system-x86_64 of the distribution on our libslirp.so.0: one guest for the whole file."""
 
+import functools
 import hashlib
+import http.server
 import os
 import re
 import socket
+import subprocess
 import threading
+import time
 
 import pytest
 
 import qemu
+from wire import CLOSED, HOST4, HOST6, OUT6, WEB4, WEB6, WHO
 
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
 LIBRARY = os.path.join(os.path.dirname(os.environ.get("SLIRPGATE", os.path.join(ROOT, "build", "slirpgate"))), "gateway", "doors")
@@ -40,27 +45,53 @@ class Server(threading.Thread):
         self.sock.close()
 
 
+def until(done):
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 @pytest.fixture(name="echo", scope="module")
 def _echo():
-    """A chardev of QEMU connects to it: bytes come back at once."""
+    """A chardev of each QEMU connects to it: bytes come back at once."""
     sock = socket.create_server(("127.0.0.1", 0))
 
-    def serve():
-        try:
-            conn, _ = sock.accept()
+    def one(conn):
+        with conn:
             while data := conn.recv(1 << 16):
                 conn.sendall(data)
-        except OSError:
-            return
+
+    def serve():
+        while True:
+            try:
+                conn, _ = sock.accept()
+            except OSError:
+                return
+            threading.Thread(target=one, args=[conn], daemon=True).start()
     threading.Thread(target=serve, daemon=True).start()
     yield sock.getsockname()[1]
     sock.close()
 
 
+@pytest.fixture(name="resolver", scope="module", autouse=True)
+def _resolver(tmp_path_factory):
+    """The host's resolv.conf, in this mount namespace alone, names a server that is there; it has an IPv4 address only."""
+    real, ours = os.path.realpath("/etc/resolv.conf"), tmp_path_factory.mktemp("etc") / "resolv.conf"
+    ours.write_text(f"nameserver {WEB4}\n")
+    subprocess.run(["mount", "--bind", str(ours), real], check=True)
+    yield
+    subprocess.run(["umount", real], check=True)
+
+
+DHCP = "ip link set eth0 up; udhcpc -i eth0 -f -q -n -t 10 -T 1 -O search -O tftp -O bootfile -s /dhcp"
+
+
 @pytest.fixture(name="vm", scope="module")
 def _vm(tmp_path_factory, echo):
-    machine = qemu.Vm(tmp_path_factory.mktemp("qemu"), LIBRARY, f",hostname=box,domainname=lab.test,guestfwd=tcp:10.0.2.100:7-tcp:127.0.0.1:{echo},guestfwd=tcp::9-cmd:cat,hostfwd=tcp:127.0.0.1:0-:22")
-    machine.ok("ip link set eth0 up; udhcpc -i eth0 -f -q -n -t 10 -T 1 -O search -O tftp -O bootfile -s /dhcp")
+    machine = qemu.Vm(tmp_path_factory.mktemp("qemu"), LIBRARY, f",hostname=box,domainname=lab.test,guestfwd=tcp:10.0.2.100:7-tcp:127.0.0.1:{echo},"
+                      "guestfwd=tcp::9-cmd:cat,hostfwd=tcp:127.0.0.1:0-:22")
+    machine.ok(DHCP)
     yield machine
     assert "slirp" not in machine.close().lower()
 
@@ -74,6 +105,7 @@ def test_dhcp(vm):
 def test_ping(vm):
     vm.ok("ping -c 2 -W 5 10.0.2.2; ping -c 1 -W 5 10.0.2.3")
     assert "52:55:0a:00:02:02" in vm.ok("ip neigh show 10.0.2.2")
+    assert "3008 bytes" in vm.ok("ping -c 1 -s 3000 -W 5 10.0.2.2")  # in fragments: the MTU is 1500
 
 
 def test_download(vm):
@@ -97,6 +129,38 @@ def test_refused(vm):
     taken.close()
     rc, text = vm.sh(f"nc -w 20 10.0.2.2 {port} < /dev/null")
     assert rc == 1 and "refused" in text.lower()
+
+
+def test_told_at_once(vm):
+    """Where the host has no way or nobody listens, the guest hears it, and long before its own patience ends."""
+    for where, port, word in [("198.51.100.1", 80, "unreachable|no route"), ("2001:db8:ffff::1", 80, "unreachable|no route"),
+                              (WEB4, CLOSED, "refused"), (WEB6, CLOSED, "refused"), ("fec0::2", CLOSED, "refused")]:
+        rc, text = vm.sh(f"nc -w 50 {where} {port} < /dev/null", 40)
+        assert rc == 1 and re.search(word, text, re.I), (where, port, text)
+
+
+def test_outside(vm):
+    """The internet sees the host."""
+    assert vm.ok(f"nc {WEB4} {WHO} < /dev/null").split()[0].removeprefix("::ffff:") == HOST4
+    assert vm.ok(f"nc {WEB6} {WHO} < /dev/null").split()[0] in (HOST6, OUT6)
+
+
+def test_http(vm, tmp_path):
+    (tmp_path / "page").write_bytes(os.urandom(300_000))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        got = vm.ok(f"wget -q -O - http://10.0.2.2:{server.server_port}/page | sha256sum")
+        assert got.split()[0] == hashlib.sha256((tmp_path / "page").read_bytes()).hexdigest()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("server", ["10.0.2.3", "fec0::3"])
+def test_dns(vm, server):
+    """The guest may ask over either family, whatever that of the host's resolver."""
+    text = vm.ok(f"nslookup www.e2e.test {server}")
+    assert f"Address: {WEB4}\n" in text and f"Address: {WEB6}\n" in text
+    assert "NXDOMAIN" in vm.sh(f"nslookup nowhere.e2e.test {server}")[1]
 
 
 def test_guestfwd_chardev(vm):
@@ -143,3 +207,39 @@ def test_hostfwd_monitor(vm):
 def test_info_usernet(vm):
     text = vm.hmp("info usernet")
     assert re.search(r"^  Protocol\[State\]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ$", text, re.M)
+
+
+DISTRIBUTION = "/usr/lib/x86_64-linux-gnu"
+
+
+@pytest.mark.parametrize("here,there", [(LIBRARY, DISTRIBUTION), (DISTRIBUTION, LIBRARY)])
+def test_state_changes_hands(tmp_path, here, there):
+    """The state that one library saves, the other one loads."""
+    state = tmp_path / "state"
+    for name in ("out", "in"):
+        (tmp_path / name).mkdir()
+    one = qemu.Vm(tmp_path / "out", here, "", "-S", incoming=True)
+    one.hmp(f'migrate "exec:cat > {state}"')
+    until(lambda: "completed" in one.hmp("info migrate"))
+    one.close()
+    other = qemu.Vm(tmp_path / "in", there, "", "-S", "-incoming", f"exec:cat {state}", incoming=True)
+    until(lambda: "inmigrate" not in other.hmp("info status"))
+    assert "paused" in other.hmp("info status")
+    assert "error" not in other.close().lower()
+
+
+def test_restrict(tmp_path, echo):
+    """No way out, to the host or to the name server; DHCP names no router; the gateway answers and what was forwarded is there."""
+    server = Server(lambda data: b"no")
+    machine = qemu.Vm(tmp_path, LIBRARY, f",restrict=on,guestfwd=tcp:10.0.2.100:7-tcp:127.0.0.1:{echo}")
+    machine.sh(DHCP)
+    env = dict(line.split("=", 1) for line in machine.ok("cat /tmp/dhcp").splitlines() if "=" in line)
+    assert env["ip"] == "10.0.2.15" and "router" not in env and "dns" not in env
+    machine.ok("ip route add default via 10.0.2.2; ping -c 1 -W 5 10.0.2.2")
+    for where, port in [("10.0.2.2", server.port), (WEB4, WHO), ("10.0.2.3", 53), (WEB6, WHO)]:
+        rc, text = machine.sh(f"nc -w 50 {where} {port} < /dev/null", 40)
+        assert rc == 1 and re.search("refused|unreachable", text, re.I), (where, text)
+    assert WEB4 not in machine.sh("nslookup www.e2e.test 10.0.2.3")[1].split("Name:")[-1]
+    assert machine.ok("(echo still there; sleep 1) | nc 10.0.2.100 7") == "still there\n"
+    server.close()
+    machine.close()
