@@ -19,6 +19,7 @@ static const struct {
 	{ "run", "a command in a network namespace of its own, no root needed", cli_run },
 	{ "attach", "a network namespace that exists already", cli_attach },
 	{ "doctor", "what this machine lacks, and the remedy", cli_doctor },
+	{ "wrap", "a program built for libslirp (QEMU, slirp4netns), on this one", cli_wrap },
 };
 
 struct top_args {
