@@ -16,6 +16,7 @@
 #include "gateway/loop.h"
 #include "gateway/journal.h"
 #include "gateway/map.h"
+#include "gateway/publisher.h"
 #include "gateway/resolv.h"
 #include "gateway/resolv_watch.h"
 #include "gateway/udp_publish.h"
@@ -445,10 +446,12 @@ static bool gw_make(struct gateway *gw, GError **err)
 	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
 		return false;
 	gw->published = udp_publish_new(&(struct udp_publish_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops,
-								   .idle = cfg->tune.udp_replied });
+								   .idle = &gw->cfg.tune.udp_published });
 	if (!gw->published)
 		return gw_no_memory(err);
 	inbound_init(&gw->inbound, &gw->tcp_env, gw->stack);
+	if (cfg->publisher)
+		publisher_begin(cfg->publisher, gw->loop, &gw->inbound, gw->published, &gw->cfg);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
 	return true;
 }
@@ -496,6 +499,8 @@ void gateway_free(struct gateway *gw)
 		return;
 	if (gw->stack)
 		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now(gw->loop));
+	if (gw->cfg.publisher)
+		publisher_end(gw->cfg.publisher);
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
 	udp_publish_free(gw->published);

@@ -77,7 +77,7 @@ int cli_wrap(int argc, char **argv)
 	if (used < 0) {
 		journal_say(journal, JOURNAL_ERROR, "wrap: %s", err->message);
 	} else if (args.help) {
-		g_autofree char *rows = cli_option_help(options);
+		g_autofree char *rows = cli_option_help(options, NULL);
 		g_autofree char *text = g_strconcat(help, rows, NULL);
 
 		status = journal_text(STDOUT_FILENO, text) < 0 ? CLI_EXIT_RUNTIME : 0;

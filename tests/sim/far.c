@@ -5,6 +5,11 @@
  */
 #include "tests/sim/sim.h"
 
+enum {
+	FAR_OFFERS = 20000,	   /* about as many pieces at most: beyond it the world takes too long */
+	FAR_OFFERS_AT_ONCE = 2000, /* the same without a pause between them: beyond it it looks like a livelock */
+};
+
 void far_init(struct far *f, struct sim_conn *c, bool busy)
 {
 	struct sim *s = c->sim;
@@ -22,6 +27,7 @@ void far_init(struct far *f, struct sim_conn *c, bool busy)
 	f->total = sim_rand(s, totals[sim_rand(s, G_N_ELEMENTS(totals))] + 1);
 	f->offer_max = sim_chance(s, 500) ? f->total + 1 : 1 + sim_rand(s, 20000);
 	f->offer_gap = sim_chance(s, 500) ? 0 : 20 * SIM_MS;
+	f->offer_max = MAX(f->offer_max, f->total / (f->offer_gap ? FAR_OFFERS : FAR_OFFERS_AT_ONCE));
 	f->peek_max = sim_chance(s, 200) ? 200 + sim_rand(s, 5000) : 0;
 	f->take_max = sim_chance(s, 100) ? 1000 + sim_rand(s, 5000) : 0;
 	f->cap = caps[sim_rand(s, G_N_ELEMENTS(caps))];

@@ -112,6 +112,7 @@ static void gate_events(struct gate *g)
 
 	world_tick(s);
 	talk_tick(g);
+	conf_tick(g);
 	gate_net_tick(g);
 	while ((f = wire_pop(&s->to_guest, s->now)) && !s->fail) {
 		if (!world_to_guest(s, f) && !s->to_guest.faults.corrupt)
@@ -131,7 +132,7 @@ static bool gate_done(struct gate *g)
 		return true;
 	if (g->ends_at <= g->s->now)
 		return true;
-	if (!world_conns_done(g->s) || !talk_done(g) || gate_net_next(g) != SIM_NEVER || g->open)
+	if (!world_conns_done(g->s) || !talk_done(g) || !conf_done(g) || gate_net_next(g) != SIM_NEVER || g->open)
 		return false;
 	gateway_stats(g->gw, &st);
 	return !st.flows_now && !st.half_open_now && !st.udp_sessions_now && !st.udp_sockets_now;
@@ -140,7 +141,7 @@ static bool gate_done(struct gate *g)
 static int64_t gate_next(const struct gate *g)
 {
 	const struct sim *s = g->s;
-	int64_t at = MIN(MIN(wire_next(&s->to_guest), wire_next(&s->to_core)), MIN(world_next(s), talk_next(g)));
+	int64_t at = MIN(MIN(wire_next(&s->to_guest), wire_next(&s->to_core)), MIN(world_next(s), MIN(talk_next(g), conf_next(g))));
 
 	return MIN(MIN(at, gate_net_next(g)), MIN(g->ends_at, g->link_dies_at > s->now ? g->link_dies_at : SIM_NEVER));
 }
@@ -239,6 +240,7 @@ static void gate_make(struct gate *g)
 
 	s->told = told;
 	s->other = talk_to_guest;
+	s->local = conf_to_guest;
 	gate_character(g);
 	gateway_config_init(&cfg);
 	cfg.mtu = s->cfg.link.mtu;
@@ -278,7 +280,7 @@ static void gate_judge_counts(struct gate *g)
 		sim_fail(s, "%" G_GUINT64_FORMAT " flows began, %" G_GUINT64_FORMAT " ends were counted", g->begun, ends);
 	if (st.closes.n[R_CLOSED] < s->clean)
 		sim_fail(s, "%" G_GUINT64_FORMAT " flows closed in order, %u were seen", st.closes.n[R_CLOSED], s->clean);
-	if (s->silent > st.closes.n[R_GUEST_SILENT] + st.closes.n[R_HALF_CLOSE_TIMEOUT] + st.closes.n[R_HANDSHAKE_TIMEOUT])
+	if (s->silent > st.closes.n[R_GUEST_SILENT] + st.closes.n[R_HALF_CLOSE_TIMEOUT] + st.closes.n[R_HANDSHAKE_TIMEOUT] + st.closes.n[R_EVICTED])
 		sim_fail(s, "%u flows were reset and no silence was counted", s->silent);
 }
 
@@ -297,6 +299,7 @@ static char *gate_world(uint64_t seed, bool verbose, enum sim_break broken)
 	gate_make(g);
 	world_make_conns(s);
 	talk_make(g);
+	conf_make(g);
 	g->started = true;
 	alloc_begin(s);
 	gate_play(g);

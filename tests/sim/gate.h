@@ -3,11 +3,11 @@
  * What it is: gateway_new() as the doors call it, linked so (--wrap) that its system calls land here: descriptors that are not the
  * kernel's, an epoll set that is level- or edge-triggered as Linux's is, sockets with far.c behind them, a link that is wire.c.
  * gate.c plays and judges, gate_sys.c takes the calls, gate_epoll.c is the set, gate_tcp.c and gate_udp.c the sockets and what the
- * network does with datagrams, gate_talk.c and gate_pack.c the guest's datagrams.
+ * network does with datagrams, gate_talk.c and gate_pack.c the guest's datagrams, gate_conf.c its DHCP clients.
  * What it is not: a model of everything Linux does; what it does it does as Linux does, faults included, and no worse.
  * Below: sim.h, gateway/.  Above: nothing.
  *
- * prefixes: gate_ talk_ pack_
+ * prefixes: gate_ talk_ pack_ conf_
  */
 #ifndef TESTS_SIM_GATE_H
 #define TESTS_SIM_GATE_H
@@ -87,6 +87,20 @@ struct talk {
 	bool fragments;
 };
 
+enum conf_kind { CONF_DHCP4, CONF_DHCP6, CONF_ROUTER, CONF_KINDS };
+enum conf_step { CONF_ASK, CONF_TAKE, CONF_RENEW, CONF_RELEASE, CONF_DONE };
+
+/* A client of the guest's, for addresses or routers. */
+struct conf {
+	int step, last;
+	int64_t at; /* asks, or asks again */
+	uint32_t xid, tries;
+	bool selecting;		   /* an offer was taken up */
+	bool strange, was_strange; /* asks for an address that is not the guest's */
+	uint16_t server_len;
+	uint8_t server[130];
+};
+
 struct gate {
 	struct sim *s;
 	struct gateway *gw;
@@ -106,6 +120,8 @@ struct gate {
 	bool dns_dead[GATE_DNS_SERVERS], dns_refuses;
 	struct talk talk[GATE_TALKS];
 	int n_talk;
+	struct conf conf[CONF_KINDS];
+	uint32_t solicits, adverts;
 	GQueue parts;	     /* packets that the guest puts together again */
 	uint64_t waits;
 	int64_t wait_at;
@@ -158,6 +174,14 @@ bool talk_done(const struct gate *g);
 uint32_t talk_fill(const struct talk *t, bool back, uint32_t seq, uint32_t len, uint8_t *p);
 struct talk *talk_check(struct gate *g, const uint8_t *p, uint32_t len, bool back); /* NULL: it is not whole */
 bool talk_to_guest(struct sim *s, const struct ip *ip, const uint8_t *l4);
+
+/* gate_conf.c */
+void conf_make(struct gate *g);
+int64_t conf_next(const struct gate *g);
+void conf_tick(struct gate *g);
+bool conf_done(const struct gate *g);
+void conf_next_step(struct gate *g, struct conf *c, int step);
+bool conf_to_guest(struct sim *s, struct wire_frame *f); /* false: it is something else, or broken */
 
 /* gate_pack.c: packets of the guest, whole or in fragments */
 void pack_send(struct gate *g, struct ip *ip, const uint8_t *l4, uint32_t mtu, bool overlap);

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { GUEST_RTO_MIN = 200 * SIM_MS, GUEST_ALIVE = 20 * SIM_S };
+enum { GUEST_RTO_MIN = 200 * SIM_MS, GUEST_ALIVE = 20 * SIM_S, GUEST_WRITES = 2000 };
 
 static bool lt(uint32_t a, uint32_t b)
 {
@@ -50,6 +50,7 @@ void guest_init(struct guest *g, struct sim_conn *c, uint16_t port, bool busy)
 	g->total = sim_rand(s, totals[sim_rand(s, G_N_ELEMENTS(totals))] + 1);
 	g->write_max = sim_chance(s, 500) ? g->total + 1 : 1 + sim_rand(s, 20000);
 	g->write_gap = sim_chance(s, 500) ? 0 : 20 * SIM_MS;
+	g->write_max = MAX(g->write_max, g->total / GUEST_WRITES);
 	g->super = busy && s->to_core.faults.lose == 0 && sim_chance(s, 300) ? 1 + sim_rand(s, 20) : 1;
 	g->ack_every = 1 + sim_rand(s, 4);
 	g->ack_delay = sim_chance(s, 500) ? 0 : sim_time(s, 0, 200 * SIM_MS);

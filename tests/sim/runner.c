@@ -23,6 +23,7 @@ static const char *const runner_breaks[SIM_BREAKS] = {
 	[SIM_LEAKS_FLOW] = "leaked-flow",
 	[SIM_ALTERS_DATAGRAM] = "altered-datagram",
 	[SIM_MISLEADS_DATAGRAM] = "misled-datagram",
+	[SIM_ALTERS_LEASE] = "altered-lease",
 };
 
 static int runner_self_test(sim_world_fn world, enum sim_break most)

@@ -44,6 +44,7 @@ enum sim_break {
 	SIM_LEAKS_FLOW,
 	SIM_ALTERS_DATAGRAM,  /* gatesim alone */
 	SIM_MISLEADS_DATAGRAM,
+	SIM_ALTERS_LEASE,
 	SIM_BREAKS,
 };
 
@@ -71,7 +72,7 @@ struct wire {
 	struct wire_faults faults;
 	GQueue frames; /* by time */
 	int64_t last_at;
-	uint32_t lost, broke_fragment;
+	uint32_t lost, broke_fragment; /* lost: or broken */
 };
 
 /* ---- the guest's TCP */
@@ -203,6 +204,7 @@ struct sim {
 	uint32_t clean, silent;	  /* lives that ended in order; that the gateway gave up for silence */
 	uint32_t faults;	  /* failures of the environment so far that may cost a connection */
 	const struct far_told *told;
+	bool (*local)(struct sim *s, struct wire_frame *f); /* takes frames that belong to no conversation; false: not its */
 	bool (*other)(struct sim *s, const struct ip *ip, const uint8_t *l4); /* takes packets to the guest that are no TCP; false: not its */
 	struct gate *gate;	  /* of gatesim; NULL in sim */
 	struct stack_config cfg;

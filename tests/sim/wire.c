@@ -68,8 +68,10 @@ void wire_push(struct wire *w, const uint8_t *data, uint32_t len, uint16_t gso_s
 	else
 		w->last_at = at;
 	f = wire_copy(data, len, gso_size, offload, at);
-	if (!offload && sim_chance(s, q->corrupt) && !(wire_is_fragment(data, len) && w->broke_fragment++))
+	if (!offload && sim_chance(s, q->corrupt) && !(wire_is_fragment(data, len) && w->broke_fragment++)) {
 		f->data[sim_rand(s, len)] ^= (uint8_t)(1u << sim_rand(s, 8));
+		w->lost++;
+	}
 	wire_insert(w, f);
 	if (sim_chance(s, q->repeat))
 		wire_insert(w, wire_copy(f->data, len, gso_size, offload, at + sim_time(s, 0, q->late_max)));

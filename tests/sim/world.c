@@ -271,6 +271,8 @@ bool world_to_guest(struct sim *s, struct wire_frame *f)
 	char buf[128];
 	struct sim_conn *c;
 
+	if (s->local && s->local(s, f))
+		return true;
 	if (eth_wire_parse(f->data, f->len, &eth) || !mac_eq(&eth.dst, &s->cfg.guest_mac))
 		return false;
 	if (eth.type != (s->v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4) ||
@@ -306,8 +308,8 @@ static bool world_may_be_silent(const struct sim *s, enum reason why)
 
 	if (why == R_HANDSHAKE_TIMEOUT)
 		return jumped || s->to_core.lost; /* every ACK of a guest with nothing to say may have been lost */
-	if (s->gate && why == R_GUEST_SILENT) /* gate_tcp.c cannot tell which kind of silence it was */
-		return jumped || s->heavy || s->to_core.lost;
+	if (s->gate && why == R_GUEST_SILENT) /* gate_tcp.c cannot tell which kind of silence it was; idle, it makes room where something is short */
+		return jumped || s->heavy || s->to_core.lost || s->to_guest.lost || s->faults;
 	return (why == R_GUEST_SILENT || why == R_HALF_CLOSE_TIMEOUT) && jumped;
 }
 
@@ -421,6 +423,8 @@ void world_tick(struct sim *s)
 			far_tick(c);
 		if (world_is_over(c))
 			c->reopen_at = s->now + sim_time(s, SIM_QUIET, sim_chance(s, 500) ? SIM_QUIET : 90 * SIM_S);
+		if (c->reopen_at != SIM_NEVER && c->far.live)
+			c->reopen_at = SIM_NEVER; /* a SYN sent twice, that was long under way, came behind the end: not over yet */
 		if (c->reopen_at <= s->now)
 			world_reopen(c);
 	}

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { TRIES = 100 };
+
 static struct portspec_rule rule(const char *spec, enum portspec_proto proto)
 {
 	static const struct portspec_dialect any = { .any_port = true, .unix_path = true };
@@ -60,29 +62,74 @@ static int dial(const char *addr, const struct listener *l)
 	return -error;
 }
 
-static void check_served(struct listener *l, const char *addr)
+/* Like started(), and nobody serves that port on `addr`, an address that l does not have, nor will: a socket that does not listen holds it.
+ * Tests of other processes take ports at the same time. */
+static struct listener started_beside(const char *spec, const char *addr, int *ret_guard)
+{
+	struct endpoint e;
+	struct sockaddr_storage ss;
+	struct listener l;
+	socklen_t len;
+
+	g_assert_true(addr_parse(addr, &e.addr, NULL));
+	for (int i = 0; i < TRIES; i++) {
+		l = started(spec);
+		e.port = l.bound.port;
+		len = sockname_put(&e, &ss);
+		*ret_guard = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (!bind(*ret_guard, (struct sockaddr *)&ss, len))
+			return l;
+		close(*ret_guard);
+		listener_close(&l);
+	}
+	g_assert_not_reached();
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct endpoint e;
+
+	g_assert_cmpint(getsockname(fd, (struct sockaddr *)&ss, &len), ==, 0);
+	g_assert_true(sockname_get(&ss, &e));
+	return e.port;
+}
+
+/* The client `far`, and nobody else; another process may have come to a port that was its own a moment ago. */
+static int accept_client(struct listener *l, int far, struct endpoint *client, struct endpoint *local)
 {
 	struct listener_spare spare = { .fd = -1 };
+	int fd;
+
+	while ((fd = listener_accept(l, &spare, client, local)) >= 0 && client->port != port_of(far))
+		close(fd);
+	return fd;
+}
+
+static void check_served(struct listener *l, const char *addr)
+{
 	struct endpoint client, local;
 	int far = dial(addr, l), fd;
 	char text[ADDR_STRLEN];
 
 	g_assert_cmpint(far, >=, 0);
-	fd = listener_accept(l, &spare, &client, &local);
+	fd = accept_client(l, far, &client, &local);
 	g_assert_cmpint(fd, >=, 0);
 	g_assert_cmpstr(addr_format(&client.addr, text), ==, addr);
 	g_assert_cmpstr(addr_format(&local.addr, text), ==, addr);
 	g_assert_cmpuint(local.port, ==, l->bound.port);
 	g_assert_cmpint(fcntl(fd, F_GETFL) & O_NONBLOCK, !=, 0);
 	g_assert_cmpint(fcntl(fd, F_GETFD) & FD_CLOEXEC, !=, 0);
-	g_assert_cmpint(listener_accept(l, &spare, &client, &local), ==, -EAGAIN);
+	g_assert_cmpint(accept_client(l, far, &client, &local), ==, -EAGAIN); /* once */
 	close(fd);
 	close(far);
 }
 
 static void families(void)
 {
-	struct listener l4 = started("127.0.0.1/0:1"), l6 = started("::1/0:1"), both = started("0:1"), lo = started("%lo/0:1");
+	int guard6, guard4;
+	struct listener l4 = started_beside("127.0.0.1/0:1", "::1", &guard6), l6 = started_beside("::1/0:1", "127.0.0.1", &guard4), both = started("0:1"), lo = started("%lo/0:1");
 	char name[PORTSPEC_PATH_MAX];
 	g_autofree char *want = g_strdup_printf("*:%u", both.bound.port);
 
@@ -94,6 +141,8 @@ static void families(void)
 	g_assert_cmpint(dial("::1", &l4), ==, -ECONNREFUSED);
 	g_assert_cmpint(dial("127.0.0.1", &l6), ==, -ECONNREFUSED);
 	g_assert_cmpstr(listener_name(&both, name), ==, want);
+	close(guard4);
+	close(guard6);
 	listener_close(&l4);
 	listener_close(&l6);
 	listener_close(&both);
@@ -116,7 +165,8 @@ static void two_steps(void)
 /* A12: the error names the port and who holds it, which is us. */
 static void taken(void)
 {
-	struct listener l = started("127.0.0.1/0:1"), l6 = started("[::]/0:1"), udp = bound("127.0.0.1/0:1", PORTSPEC_UDP), second = { .fd = -1 };
+	int guard;
+	struct listener l = started("127.0.0.1/0:1"), l6 = started_beside("[::]/0:1", "0.0.0.0", &guard), udp = bound("127.0.0.1/0:1", PORTSPEC_UDP), second = { .fd = -1 };
 	struct portspec_rule r = rule("127.0.0.1/0:1", PORTSPEC_TCP), both = rule("0:1", PORTSPEC_TCP), u = rule("0.0.0.0/0:1", PORTSPEC_UDP);
 	g_autoptr(GError) err = NULL, dual = NULL, dgram = NULL;
 	g_autofree char *want = g_strdup_printf("TCP port 127.0.0.1:%u: Address already in use, held by ", l.bound.port);
@@ -133,10 +183,30 @@ static void taken(void)
 	g_assert_nonnull(strstr(dgram->message, "UDP port 0.0.0.0:"));
 	g_assert_nonnull(strstr(dgram->message, self));
 	listener_close(&l);
-	g_assert_true(listener_bind(&second, &r, second.bound.port, false, NULL)); /* T1: free again at once */
-	listener_close(&second);
 	listener_close(&l6);
 	listener_close(&udp);
+	close(guard);
+}
+
+/* T1: a port that is closed is free again at once, though a client of it is in time-wait; another process may be faster, but not each time. */
+static void free_again(void)
+{
+	struct portspec_rule r = rule("127.0.0.1/0:1", PORTSPEC_TCP);
+	struct listener second = { .fd = -1 };
+
+	for (int i = 0; i < TRIES && second.fd < 0; i++) {
+		struct listener l = started("127.0.0.1/0:1");
+		struct endpoint client, local;
+		int far = dial("127.0.0.1", &l), fd = accept_client(&l, far, &client, &local);
+		uint16_t port = l.bound.port;
+
+		close(fd); /* first: so the time-wait is the port's */
+		close(far);
+		listener_close(&l);
+		listener_bind(&second, &r, port, false, NULL);
+	}
+	g_assert_cmpint(second.fd, >=, 0);
+	listener_close(&second);
 }
 
 static void not_ours(void)
@@ -252,7 +322,7 @@ static void shed(void)
 	g_assert_cmpint(l.pause, ==, LISTENER_PAUSE_MAX_US);
 	g_assert_cmpint(listener_accept(&l, &spare, &client, &local), ==, -EAGAIN);
 	g_assert_cmpint(l.pause, ==, 0);
-	g_assert_cmpuint(spare.shed, ==, 5);
+	g_assert_cmpuint(spare.shed, >=, 5);
 	g_assert_cmpint(spare.fd, >=, 0);
 	g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &was), ==, 0);
 	for (int i = 0; i < 5; i++) {
@@ -287,6 +357,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/listener/families", families);
 	g_test_add_func("/listener/two_steps", two_steps);
 	g_test_add_func("/listener/taken", taken);
+	g_test_add_func("/listener/free_again", free_again);
 	g_test_add_func("/listener/not_ours", not_ours);
 	g_test_add_func("/listener/unix", unix_socket);
 	g_test_add_func("/listener/adopted", adopted);
