@@ -86,6 +86,14 @@ static void gw_tx_put(struct stack_host *h, struct tx_slot *slot, const struct f
 	l->ops->tx_put(l, slot, meta, used);
 }
 
+/* No descriptor is left: idle sockets of the DNS relay give one, then UDP. */
+static bool gw_give_way(void *arg)
+{
+	struct gateway *gw = arg;
+
+	return dns_relay_give_way(gw->dns) || flow_dgram_give_way(gw->udp);
+}
+
 static bool gw_is_dns(const struct gateway *gw, const struct endpoint *far)
 {
 	return far->port == GATEWAY_DNS_PORT && addr_eq(&far->addr, addr_is_v4(&far->addr) ? &gw->cfg.dns4 : &gw->cfg.dns6);
@@ -105,11 +113,6 @@ static enum reason gw_tcp_syn(struct stack_host *h, const struct tuple *t, struc
 		return r;
 	env = gw_is_dns(gw, &t->far) ? &gw->dns_env : &gw->tcp_env;
 	return flow_tcp_open(env, &to, ret);
-}
-
-static bool gw_give_way(void *arg)
-{
-	return flow_dgram_give_way(((struct gateway *)arg)->udp);
 }
 
 static void gw_tcp_established(struct stack_host *h, struct tcp_conn *c)
@@ -196,7 +199,7 @@ static enum reason gw_echo(struct stack_host *h, const struct echo *e, const str
 	struct gateway *gw = gw_of(h);
 	enum reason r = flow_echo_send(gw->echo, e, data, n, len, now);
 
-	return r == R_NO_DESCRIPTOR && flow_dgram_give_way(gw->udp) ? flow_echo_send(gw->echo, e, data, n, len, now) : r;
+	return r == R_NO_DESCRIPTOR && gw_give_way(gw) ? flow_echo_send(gw->echo, e, data, n, len, now) : r;
 }
 
 static enum reason gw_echo_map(void *arg, const struct addr *far, struct addr *ret)
@@ -327,7 +330,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 static bool gw_make_dns(struct gateway *gw, GError **err)
 {
 	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = GATEWAY_DNS_ANSWER, .drops = &gw->drops, .mem = gw->cfg.mem,
-				       .answer = gw_dns_answer, .give_way = gw_give_way, .arg = gw };
+				       .answer = gw_dns_answer, .give_way = gw_give_way, .idle = gw->cfg.tune.udp_dns, .arg = gw };
 
 	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
 	if (!dc.n_servers) {
