@@ -193,10 +193,8 @@ static void gw_udp_error(void *arg, const struct tuple *t, enum icmp_unreach why
 
 static void gw_udp_flush(void *arg, int64_t now)
 {
-	struct gateway *gw = arg;
-
-	flow_dgram_flush(gw->udp, now);
-	tftp_flush(gw->tftp, now);
+	flow_dgram_flush(((struct gateway *)arg)->udp, now);
+	tftp_flush(((struct gateway *)arg)->tftp, now);
 }
 
 static enum reason gw_echo(struct stack_host *h, const struct echo *e, const struct iovec *data, int n, uint32_t len, int64_t now)
@@ -377,14 +375,6 @@ static bool gw_make_echo(struct gateway *gw, GError **err)
 	return gw->echo || gw_no_memory(err);
 }
 
-static bool gw_make_tftp(struct gateway *gw, GError **err)
-{
-	struct tftp_env env = { .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops, .journal = gw->cfg.journal };
-
-	gw->tftp = gw->cfg.tftp ? tftp_new(&env, gw->cfg.tftp) : NULL;
-	return !gw->cfg.tftp || gw->tftp || gw_no_memory(err);
-}
-
 static bool gw_make_guestfwd(struct gateway *gw, GError **err)
 {
 	gw->guestfwd = guestfwd_new(&(struct guestfwd_env){ .loop = gw->loop, .tcp = &gw->tcp_env, .closes = &gw->flows.closes,
@@ -459,8 +449,12 @@ static bool gw_make(struct gateway *gw, GError **err)
 	gw->dns_env.arg = gw;
 	gw_make_resolv(gw);
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) ||
-	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err) || !gw_make_tftp(gw, err))
+	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
 		return false;
+	if (cfg->tftp)
+		gw->tftp = tftp_new(&(struct tftp_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops, .journal = cfg->journal }, cfg->tftp);
+	if (cfg->tftp && !gw->tftp)
+		return gw_no_memory(err);
 	gw->published = udp_publish_new(&(struct udp_publish_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops,
 								   .idle = &gw->cfg.tune.udp_published });
 	if (!gw->published)
