@@ -20,6 +20,7 @@ static const struct {
 	{ "attach", "a network namespace that exists already", cli_attach },
 	{ "ctl", "asks a running gateway, or changes it", cli_ctl },
 	{ "doctor", "what this machine lacks, and the remedy", cli_doctor },
+	{ "wrap", "a program built for libslirp (QEMU, slirp4netns), on this one", cli_wrap },
 };
 
 struct top_args {
