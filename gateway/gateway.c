@@ -302,6 +302,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	sc.ll6 = cfg->ll6;
 	sc.any_guest = cfg->any_guest;
 	sc.dhcp_off = cfg->dhcp_off;
+	sc.ncsi = cfg->ncsi;
 	sc.isolated = cfg->restricted;
 	sc.guest_mac = cfg->guest_mac;
 	sc.gw4 = cfg->gw4;
