@@ -320,6 +320,31 @@ static void no_memory(void)
 	stage_stop(&s);
 }
 
+/* A guest that gives up in the very turn in which its dial connects: the server sees RST, not a visitor who had nothing to say. */
+static void reset_as_it_connects(void)
+{
+	struct tuple t;
+	struct stage s;
+	uint16_t port;
+	int web = listener("127.0.0.1", 0, 4, &port), server;
+	char c;
+
+	stage_init(&s);
+	stage_start(&s);
+	t = toward(&s, true, 40000, port);
+	syn(&s, &t);
+	stage_guest(&s, &t, (struct tcp_seg){ .seq = STAGE_ISN + 1, .flags = TCP_RST }, NULL);
+	stage_run(&s); /* the loopback connects during connect() */
+	server = accept(web, NULL, NULL);
+	g_assert_cmpint(server, >=, 0);
+	g_assert_cmpint(stage_recv(server, &c, 1), ==, -ECONNRESET);
+	g_assert_cmpuint(stage_closes(&s, R_GUEST_RESET), ==, 1);
+	g_assert_cmpuint(stage_stats(&s).flows_now, ==, 0);
+	close(server);
+	close(web);
+	stage_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -328,5 +353,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/flow_tcp/syn-rst", syn_rst);
 	g_test_add_func("/flow_tcp/few-descriptors", few_descriptors);
 	g_test_add_func("/flow_tcp/no-memory", no_memory);
+	g_test_add_func("/flow_tcp/reset-as-it-connects", reset_as_it_connects);
 	return g_test_run();
 }
