@@ -1,19 +1,18 @@
 /* dns_relay.c - DNS queries of the guest, carried to the host's name servers.
  *
- * What it is: one object per query in flight: the message, one connected socket, one deadline.  The kernel lets only
- * the asked server's datagrams through; id (16 random bits), source port (the kernel's random choice) and question are
- * what a forger must guess.
+ * What it is: one object per query in flight: the message, one connected socket that is its alone, one deadline.  The kernel lets only
+ * the asked server's datagrams through; id (16 random bits), source port (the kernel's random choice, new where the guest's is new) and
+ * question are what a forger must guess.
  *
  *	asked --answer--> guest    asked --silence, error--> next server asked    all in error, or 5 s --> SERVFAIL
  *
  * What it is not: see dns_relay.h.
- * Finding: a query by its socket (the watch is embedded), by the guest's tuple and id (hash table: repeated queries),
- * the oldest (list).
- * System calls: socket setsockopt connect sendto recvfrom close getrandom.
+ * Finding: a query by its socket, by the guest's tuple and id (hash table: repeated queries), the oldest (list).
+ * System calls: sendto recvfrom getrandom; dns_sock.c has the others.
  * Messages: slirp/wire/dns_wire.h.  RFC 5452 (forgery), 5625 (a relay changes nothing it need not).
  */
 #include "gateway/dns_relay.h"
-#include "gateway/hostsock.h"
+#include "gateway/dns_sock.h"
 #include "slirp/base/bytes.h"
 #include "slirp/base/htab.h"
 #include "slirp/base/siphash.h"
@@ -21,10 +20,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum {
 	DNS_QUERY_MAX = 4096, /* no real query is near it: at most 271 bytes, then one OPT or a signature */
@@ -33,6 +30,7 @@ enum {
 	DNS_TRY_US = 2000000,
 	DNS_TOTAL_US = 5000000, /* what resolvers wait before they ask again */
 	DNS_PENALTY_US = 30000000,
+	DNS_IDLE_US = 10000000,
 };
 
 /* Until when a server stands behind the others because it failed; 0 or past: healthy. */
@@ -51,12 +49,13 @@ struct dns_relay {
 	uint64_t queries, answers;
 	uint16_t random[64]; /* ids, used from the end */
 	unsigned n_random;
+	struct dns_sock_set socks;
 	uint8_t buf[65536]; /* one message, valid within one call */
 };
 
 struct dns_query {
 	struct dns_relay *relay;
-	struct loop_watch watch;
+	struct dns_sock *sock; /* NULL: nobody is being asked */
 	struct loop_timer timer;
 	struct loop_reap reap;
 	struct list node;
@@ -64,7 +63,7 @@ struct dns_query {
 	struct tuple tuple;
 	int64_t next_try, give_up;
 	unsigned generation;  /* of the servers that the next two lines count */
-	unsigned server;      /* the one being asked, while watch is active */
+	unsigned server;      /* the one being asked, while there is a socket */
 	unsigned tried, dead; /* bits: asked in this round; refused or unreachable, not to be asked again */
 	uint16_t guest_id;
 	uint32_t limit; /* the largest answer that the guest can take */
@@ -82,9 +81,9 @@ static void dns_query_reap(struct loop_reap *r)
 
 static void dns_query_hang_up(struct dns_query *q)
 {
-	if (!q->watch.active)
-		return;
-	loop_watch_close(q->relay->loop, &q->watch);
+	if (q->sock)
+		dns_sock_drop(q->sock);
+	q->sock = NULL;
 }
 
 static void dns_query_end(struct dns_query *q)
@@ -149,46 +148,46 @@ static bool dns_relay_random(struct dns_relay *r, uint16_t *ret)
 	return true;
 }
 
-/* A fresh socket, connected to q->server, and a fresh id.  0 or -errno. */
+/* A socket that is connected to q->server, and a fresh id.  0 or -errno. */
 static int dns_query_dial(struct dns_query *q)
 {
-	static const struct hostsock_origin origin;
 	struct dns_relay *r = q->relay;
 	struct endpoint to = { .addr = r->cfg.servers[q->server], .port = r->cfg.port };
-	struct sockaddr_storage ss;
-	socklen_t len = hostsock_sockaddr(&to, &ss);
 	uint16_t id;
-	int fd, err;
+	int err;
 
 	if (!dns_relay_random(r, &id))
 		return -ENOMEM;
-	fd = hostsock_open(&to.addr, SOCK_DGRAM, &origin);
-	if ((fd == -EMFILE || fd == -ENFILE) && r->cfg.give_way && r->cfg.give_way(r->cfg.arg))
-		fd = hostsock_open(&to.addr, SOCK_DGRAM, &origin);
-	if (fd < 0)
-		return fd;
-	err = connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : loop_watch_add(r->loop, &q->watch, fd, EPOLLIN);
-	if (err < 0) {
-		close(fd);
+	err = dns_sock_take(&r->socks, &q->tuple.guest, &to, q, &q->sock);
+	if ((err == -EMFILE || err == -ENFILE) && r->cfg.give_way && r->cfg.give_way(r->cfg.arg))
+		err = dns_sock_take(&r->socks, &q->tuple.guest, &to, q, &q->sock);
+	if (err < 0)
 		return err;
-	}
 	bytes_put16(q->msg, id);
 	return 0;
 }
 
-/* 0 or -errno.  The server being asked already is asked again from the same socket, any other from a new one. */
+/* 0 or -errno.  The server being asked already is asked again from the same socket, any other from another one.  An error on a kept socket is
+ * about what was before (an address of this host that is gone, a late word of the network): nobody's fault, and there are others. */
 static int dns_query_send_to(struct dns_query *q, unsigned server)
 {
-	if (!q->watch.active || q->server != server) {
-		int err;
-
+	if (q->sock && q->server == server)
+		q->sock->dirty = true; /* two answers may come */
+	else
 		dns_query_hang_up(q);
-		q->server = server;
-		err = dns_query_dial(q);
+	q->server = server;
+	for (;;) {
+		int err = q->sock ? 0 : dns_query_dial(q);
+
 		if (err < 0)
 			return err;
+		if (send(q->sock->watch.fd, q->msg, q->len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+			return 0;
+		err = -errno;
+		if (!q->sock->kept || err == -EAGAIN)
+			return err;
+		dns_query_hang_up(q);
 	}
-	return send(q->watch.fd, q->msg, q->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 /* What this query found out about the server it asks, unless that is none of the relay's any more. */
@@ -201,6 +200,7 @@ static void dns_query_judge(struct dns_query *q, int64_t bad_until)
 static void dns_query_blame(struct dns_query *q, int64_t now)
 {
 	dns_query_judge(q, now + q->relay->cfg.penalty);
+	dns_sock_drop_idle(&q->relay->socks); /* what leads there leads nowhere */
 }
 
 /* The servers may be others than at the last try. */
@@ -255,19 +255,34 @@ static void dns_query_timer(struct loop_timer *t, int64_t now)
 		dns_query_fail(q);
 		return;
 	}
-	if (q->watch.active)
+	if (q->sock)
 		dns_query_blame(q, now);
 	dns_query_go_on(q, now);
 }
 
-static void dns_query_event(struct loop_watch *w, uint32_t events, int64_t now)
+/* The answer is in r->buf: it goes to the guest, and the socket waits for the guest's next query. */
+static void dns_query_answered(struct dns_query *q, uint32_t len, int64_t now)
 {
-	struct dns_query *q = container_of(w, struct dns_query, watch);
+	struct dns_relay *r = q->relay;
+
+	dns_query_judge(q, 0);
+	r->answers++;
+	if (q->generation == r->generation)
+		dns_sock_keep(q->sock, now);
+	else
+		dns_sock_drop(q->sock); /* that server is none of ours any more */
+	q->sock = NULL;
+	dns_query_deliver(q, r->buf, len);
+}
+
+static void dns_query_event(struct dns_sock *s, uint32_t events, int64_t now)
+{
+	struct dns_query *q = s->query;
 	struct dns_relay *r = q->relay;
 
 	(void)events;
 	for (int i = 0; i < DNS_READS; i++) {
-		ssize_t n = recv(w->fd, r->buf, sizeof(r->buf), MSG_DONTWAIT);
+		ssize_t n = recv(s->watch.fd, r->buf, sizeof(r->buf), MSG_DONTWAIT);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
@@ -279,11 +294,10 @@ static void dns_query_event(struct loop_watch *w, uint32_t events, int64_t now)
 			return;
 		}
 		if (dns_wire_is_answer(r->buf, (uint32_t)n, q->msg, q->q_end)) {
-			dns_query_judge(q, 0);
-			r->answers++;
-			dns_query_deliver(q, r->buf, (uint32_t)n);
+			dns_query_answered(q, (uint32_t)n, now);
 			return;
 		}
+		s->dirty = true;
 		reason_count(r->cfg.drops, R_DNS_MISMATCH);
 	}
 }
@@ -335,7 +349,6 @@ static struct dns_query *dns_query_new(struct dns_relay *r, const struct tuple *
 	}
 	q->relay = r;
 	q->generation = r->generation;
-	q->watch.fn = dns_query_event;
 	q->tuple = *t;
 	q->guest_id = bytes_get16(r->buf);
 	q->len = len;
@@ -404,11 +417,6 @@ struct dns_relay *dns_relay_new(struct loop *loop, const struct dns_relay_config
 
 	if (!r)
 		return NULL;
-	if (getrandom(&r->key, sizeof(r->key), 0) != (ssize_t)sizeof(r->key) || !htab_init(&r->by_guest)) {
-		g_free(r);
-		return NULL;
-	}
-	r->loop = loop;
 	r->cfg = *cfg;
 	r->cfg.n_servers = MIN(cfg->n_servers, DNS_RELAY_SERVERS);
 	r->cfg.max_answer = MAX(cfg->max_answer, DNS_WIRE_UDP_MIN);
@@ -417,7 +425,15 @@ struct dns_relay *dns_relay_new(struct loop *loop, const struct dns_relay_config
 	r->cfg.total_timeout = cfg->total_timeout ? cfg->total_timeout : DNS_TOTAL_US;
 	r->cfg.penalty = cfg->penalty ? cfg->penalty : DNS_PENALTY_US;
 	list_init(&r->inflight);
-	return r;
+	r->loop = r->socks.loop = loop;
+	r->socks.key = &r->key;
+	r->socks.drops = cfg->drops;
+	r->socks.idle = cfg->idle ? cfg->idle : DNS_IDLE_US;
+	r->socks.event = dns_query_event;
+	if (dns_sock_set_init(&r->socks) && htab_init(&r->by_guest) && getrandom(&r->key, sizeof(r->key), 0) == (ssize_t)sizeof(r->key))
+		return r;
+	dns_relay_free(r);
+	return NULL;
 }
 
 void dns_relay_free(struct dns_relay *r)
@@ -427,6 +443,7 @@ void dns_relay_free(struct dns_relay *r)
 	while (!list_empty(&r->inflight))
 		dns_query_end(container_of(r->inflight.next, struct dns_query, node));
 	htab_clear(&r->by_guest);
+	dns_sock_set_clear(&r->socks);
 	g_free(r);
 }
 
@@ -454,6 +471,7 @@ bool dns_relay_server_failed(struct dns_relay *r, const struct addr *failed, uns
 void dns_relay_host_changed(struct dns_relay *r, int64_t now)
 {
 	memset(r->health, 0, sizeof(r->health));
+	dns_sock_drop_idle(&r->socks);
 	for (struct list *n = r->inflight.next; n != &r->inflight; n = n->next) {
 		struct dns_query *q = container_of(n, struct dns_query, node);
 
@@ -481,7 +499,13 @@ bool dns_relay_set_servers(struct dns_relay *r, const struct addr *servers, unsi
 	memcpy(r->health, health, sizeof(health));
 	r->cfg.n_servers = n;
 	r->generation++;
+	dns_sock_drop_idle(&r->socks);
 	return true;
+}
+
+bool dns_relay_give_way(struct dns_relay *r)
+{
+	return dns_sock_give_way(&r->socks);
 }
 
 void dns_relay_stats(const struct dns_relay *r, uint64_t *queries, uint64_t *answers)

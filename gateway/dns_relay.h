@@ -1,13 +1,13 @@
 /* dns_relay.h - DNS queries of the guest, carried to the host's name servers.
  *
  * What it is: the UDP service on the gateway's name-server address.  A query is validated, given a random id and a
- * fresh socket with a random source port, sent to the first healthy name server, and to the next after 2 s; an answer
- * is matched by server, id and question and goes back under the guest's id, truncated (TC) when it is larger than what
- * the guest can take.
+ * socket of its own, sent to the first healthy name server, and to the next after 2 s; an answer is matched by server, id and question
+ * and goes back under the guest's id, truncated (TC) when it is larger than what the guest can take.  The socket of an answered query
+ * serves the guest's next one from the same port; each other query has a new, random source port.
  * What it is not: a cache, a resolver, a policy.  DNS over TCP is an ordinary flow that map.c leads to
  * dns_relay_server().
- * Bounds: 256 queries in flight; one more gives up the oldest.  5 s in all per query.  RFC 1035, 5452, 6891.
- * Below: loop.h, hostsock.h, slirp/base, slirp/wire/dns_wire.h.  Above: gateway.c.
+ * Bounds: 256 queries in flight; one more gives up the oldest.  5 s in all per query.  256 sockets, idle ones among them.  RFC 1035, 5452, 6891.
+ * Below: loop.h, dns_sock.h, slirp/base, slirp/wire/dns_wire.h.  Above: gateway.c.
  */
 #ifndef GATEWAY_DNS_RELAY_H
 #define GATEWAY_DNS_RELAY_H
@@ -38,6 +38,7 @@ struct dns_relay_config {
 	uint16_t port;		/* of the servers; 0: 53 */
 	int64_t try_timeout;	/* microseconds until the next server is asked; 0: 2 s */
 	int64_t total_timeout;	/* until the guest hears SERVFAIL; 0: 5 s */
+	int64_t idle;		/* a socket is kept for the same guest endpoint; 0: 10 s */
 	int64_t penalty;	/* a server that failed stands behind the others; 0: 30 s */
 };
 
@@ -55,6 +56,9 @@ bool dns_relay_server(const struct dns_relay *r, struct addr *ret);
 /* `failed` could not be reached over TCP; what UDP knows of it stays.  *ret: the next one for that flow, of which `tries` dials have failed, the
  * first begun `age` ago.  False: everybody was tried, or total_timeout is over. */
 bool dns_relay_server_failed(struct dns_relay *r, const struct addr *failed, unsigned tries, int64_t age, struct addr *ret);
+
+/* Closes the socket that is idle for the longest time: somebody needs a descriptor.  False: none is idle. */
+bool dns_relay_give_way(struct dns_relay *r);
 
 /* Addresses, routes or interfaces of the host have changed: nobody is held to have failed any more, and queries in flight ask anew, from new
  * sockets.  Bounded by DNS_RELAY_INFLIGHT; the caller sees to it that many changes at once are one call. */

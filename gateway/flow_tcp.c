@@ -6,6 +6,7 @@
 
 #include "gateway/dial.h"
 #include "gateway/host_unix.h"
+#include "gateway/preface.h"
 #include "slirp/tcp_connect.h"
 #include "slirp/tcp_open.h"
 
@@ -27,11 +28,15 @@ struct flow_tcp {
 	int64_t began;
 	bool local; /* the socket is of AF_UNIX */
 	struct flow_tcp_opener opener; /* toward the guest */
+	struct preface *preface;       /* NULL: none */
 };
 
 static void flow_tcp_free(struct loop_reap *r)
 {
-	g_free(container_of(r, struct flow_tcp, flow.reap));
+	struct flow_tcp *f = container_of(r, struct flow_tcp, flow.reap);
+
+	g_free(f->preface);
+	g_free(f);
 }
 
 static struct loop *tcp_loop(const struct flow_tcp *f)
@@ -239,6 +244,17 @@ enum reason flow_tcp_adopt(struct flow_tcp_env *env, int fd, bool local, struct 
 
 /* ------------------------------------------------------------------ toward the guest */
 
+/* False: no memory. */
+static bool tcp_preface(struct flow_tcp *f, const struct flow_tcp_opener *o)
+{
+	if (!o->head_len)
+		return true;
+	f->preface = mem_new0(f->env->mem, sizeof(*f->preface));
+	if (f->preface)
+		preface_init(f->preface, &f->up.up, o->head, o->head_len);
+	return f->preface;
+}
+
 enum reason flow_tcp_connect(struct flow_tcp_env *env, struct stack *st, const struct tuple *t, int fd, bool local,
 			     const struct flow_tcp_opener *o, int64_t now)
 {
@@ -260,15 +276,16 @@ enum reason flow_tcp_connect(struct flow_tcp_env *env, struct stack *st, const s
 	err = loop_watch_add(env->pool->loop, &f->watch, fd, (uint32_t)HOST_TCP_EVENTS);
 	r = err ? dial_reason(-err) : R_ACCEPTED;
 	(local ? host_unix_init : host_tcp_init)(&f->up, env->pool, fd, &f->watch);
-	if (!r && !flow_begin(env->table, &f->flow, &t->guest))
+	if (!r && (!tcp_preface(f, o) || !flow_begin(env->table, &f->flow, &t->guest)))
 		r = R_NO_MEMORY;
 	if (!r) {
-		r = tcp_connect(st, &f->conn, t, &f->up.up, now);
+		r = tcp_connect(st, &f->conn, t, f->preface ? &f->preface->up : &f->up.up, now);
 		if (r)
 			flow_cancel(env->table, &f->flow);
 	}
 	if (r) {
 		loop_watch_remove(env->pool->loop, &f->watch);
+		g_free(f->preface);
 		g_free(f);
 		return r;
 	}
@@ -286,6 +303,8 @@ void flow_tcp_established(struct tcp_conn *c)
 	struct flow_tcp *f = container_of(c, struct flow_tcp, conn);
 
 	flow_opened(f->env->table, &f->flow, c->rx_at);
+	if (f->opener.settled)
+		f->opener.settled(f->opener.arg);
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -304,6 +323,8 @@ void flow_tcp_gone(struct tcp_conn *c, enum reason why)
 	} else {
 		host_tcp_close(&f->up);
 	}
+	if (f->flow.state == FLOW_HELD && f->opener.settled)
+		f->opener.settled(f->opener.arg);
 	flow_end(f->env->table, &f->flow, why, flow_tcp_free);
 	if (f->opener.ended)
 		f->opener.ended(&f->opener, why);

@@ -33,6 +33,9 @@ struct flow_tcp_opener {
 	struct inbound *inbound;
 	struct endpoint from; /* the client */
 	uint16_t port;	      /* of the pool; 0: none */
+	const uint8_t *head;  /* what the guest reads in front of the client's bytes; copied */
+	uint8_t head_len;     /* 0: nothing; PREFACE_MAX at most */
+	void (*settled)(void *arg); /* as in struct inbound_client */
 	void (*gone)(void *arg, const struct endpoint *from, enum reason why);
 	void *arg;
 };

@@ -16,6 +16,7 @@
 #include "gateway/loop.h"
 #include "gateway/journal.h"
 #include "gateway/map.h"
+#include "gateway/publisher.h"
 #include "gateway/resolv.h"
 #include "gateway/resolv_watch.h"
 #include "gateway/udp_publish.h"
@@ -85,6 +86,14 @@ static void gw_tx_put(struct stack_host *h, struct tx_slot *slot, const struct f
 	l->ops->tx_put(l, slot, meta, used);
 }
 
+/* No descriptor is left: idle sockets of the DNS relay give one, then UDP. */
+static bool gw_give_way(void *arg)
+{
+	struct gateway *gw = arg;
+
+	return dns_relay_give_way(gw->dns) || flow_dgram_give_way(gw->udp);
+}
+
 static bool gw_is_dns(const struct gateway *gw, const struct endpoint *far)
 {
 	return far->port == GATEWAY_DNS_PORT && addr_eq(&far->addr, addr_is_v4(&far->addr) ? &gw->cfg.dns4 : &gw->cfg.dns6);
@@ -104,11 +113,6 @@ static enum reason gw_tcp_syn(struct stack_host *h, const struct tuple *t, struc
 		return r;
 	env = gw_is_dns(gw, &t->far) ? &gw->dns_env : &gw->tcp_env;
 	return flow_tcp_open(env, &to, ret);
-}
-
-static bool gw_give_way(void *arg)
-{
-	return flow_dgram_give_way(((struct gateway *)arg)->udp);
 }
 
 static void gw_tcp_established(struct stack_host *h, struct tcp_conn *c)
@@ -195,7 +199,7 @@ static enum reason gw_echo(struct stack_host *h, const struct echo *e, const str
 	struct gateway *gw = gw_of(h);
 	enum reason r = flow_echo_send(gw->echo, e, data, n, len, now);
 
-	return r == R_NO_DESCRIPTOR && flow_dgram_give_way(gw->udp) ? flow_echo_send(gw->echo, e, data, n, len, now) : r;
+	return r == R_NO_DESCRIPTOR && gw_give_way(gw) ? flow_echo_send(gw->echo, e, data, n, len, now) : r;
 }
 
 static enum reason gw_echo_map(void *arg, const struct addr *far, struct addr *ret)
@@ -326,7 +330,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 static bool gw_make_dns(struct gateway *gw, GError **err)
 {
 	struct dns_relay_config dc = { .n_servers = gw->cfg.n_dns, .max_answer = GATEWAY_DNS_ANSWER, .drops = &gw->drops, .mem = gw->cfg.mem,
-				       .answer = gw_dns_answer, .give_way = gw_give_way, .arg = gw };
+				       .answer = gw_dns_answer, .give_way = gw_give_way, .idle = gw->cfg.tune.udp_dns, .arg = gw };
 
 	memcpy(dc.servers, gw->cfg.dns, sizeof(dc.servers));
 	if (!dc.n_servers) {
@@ -445,10 +449,12 @@ static bool gw_make(struct gateway *gw, GError **err)
 	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
 		return false;
 	gw->published = udp_publish_new(&(struct udp_publish_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops,
-								   .idle = cfg->tune.udp_replied });
+								   .idle = &gw->cfg.tune.udp_published });
 	if (!gw->published)
 		return gw_no_memory(err);
 	inbound_init(&gw->inbound, &gw->tcp_env, gw->stack);
+	if (cfg->publisher)
+		publisher_begin(cfg->publisher, gw->loop, &gw->inbound, gw->published, &gw->cfg);
 	loop_drive(gw->loop, gw->link, gw->stack, gw_link_gone, gw);
 	return true;
 }
@@ -496,6 +502,8 @@ void gateway_free(struct gateway *gw)
 		return;
 	if (gw->stack)
 		tcp_conn_drop_all(gw->stack, R_SHUTDOWN, loop_now(gw->loop));
+	if (gw->cfg.publisher)
+		publisher_end(gw->cfg.publisher);
 	if (gw->hostinfo)
 		loop_watch_remove(gw->loop, &gw->hostinfo_watch);
 	udp_publish_free(gw->published);

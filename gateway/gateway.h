@@ -32,6 +32,7 @@ struct hostinfo;
 struct inbound;
 struct journal;
 struct loop;
+struct publisher;
 struct udp_publish;
 
 /* What the guest sees.  Defaults: gateway_config_init(). */
@@ -60,6 +61,7 @@ struct gateway_config {
 	struct addr dns[GATEWAY_DNS_MAX];    /* name servers to relay to; n_dns 0: those of the host's resolv.conf, followed */
 	unsigned n_dns;
 	struct mem *mem;		     /* lets allocations that outsiders cause fail (tests); NULL: none are made to */
+	struct publisher *publisher;	     /* ports to be served, or to come; the caller keeps it; NULL: there are none */
 	const struct journal *journal;	     /* of the caller, who keeps it; NULL: silence */
 	bool slaac; /* the guest may choose addresses of net6 (a /64) for itself, and is invited to */
 	struct gateway_tunables tune;

@@ -21,6 +21,7 @@
 	  "idle UDP session that was never answered: shorter than RFC 4787 asks, because scans leave thousands")                 \
 	X(udp_dns, US, 10 * GATEWAY_S, 1 * GATEWAY_S, 3600 * GATEWAY_S,                                                          \
 	  "idle UDP session to port 53: one question, one answer, and resolvers give up after 5 s")                              \
+	X(udp_published, US, 60 * GATEWAY_S, 1 * GATEWAY_S, 3600 * GATEWAY_S, "idle client of a published UDP port (C39, B22: either side keeps it)") \
 	X(udp_sessions_max, COUNT, 16384, 1, 1 << 20, "about 250 bytes each (D6); the least recently used goes, unanswered first") \
 	X(udp_sockets_max, COUNT, 4096, 1, 65536, "one descriptor each; never more than a quarter of the descriptor limit")      \
 	X(tcp_flows_max, COUNT, 65536, 1, 1 << 20, "D1; never more than the descriptor limit less the reserve")                   \

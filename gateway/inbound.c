@@ -53,7 +53,8 @@ static void inbound_ended(const struct flow_tcp_opener *o, enum reason why)
 enum reason inbound_open(struct inbound *in, const struct inbound_client *c)
 {
 	int64_t now = loop_now(in->tcp->pool->loop);
-	struct flow_tcp_opener o = { .ended = inbound_ended, .inbound = in, .from = c->from, .gone = c->gone, .arg = c->arg };
+	struct flow_tcp_opener o = { .ended = inbound_ended, .inbound = in, .from = c->from, .head = c->head,
+				    .head_len = c->head_len, .settled = c->settled, .gone = c->gone, .arg = c->arg };
 	struct tuple t = { .guest = c->guest, .far = c->from };
 	enum reason r = R_ACCEPTED;
 

@@ -29,6 +29,10 @@ struct inbound_client {
 	bool hide;	       /* the guest sees the gateway's address in any case */
 	struct endpoint from;  /* the client, as the host names it */
 	struct endpoint guest; /* whom it wants: an address of the guest's */
+	const uint8_t *head;   /* what the guest reads first: a PROXY protocol header; copied */
+	uint8_t head_len;      /* 0: nothing */
+	/* The guest has accepted or refused: nobody is being asked any more.  Called once, before gone(), and not if inbound_open() fails. */
+	void (*settled)(void *arg);
 	/* The flow has ended, or never began.  From the loop or from inbound_open(); NULL: nobody wants to know. */
 	void (*gone)(void *arg, const struct endpoint *from, enum reason why);
 	void *arg;

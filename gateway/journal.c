@@ -31,6 +31,11 @@ void journal_free(struct journal *j)
 	g_free(j);
 }
 
+void journal_set_level(struct journal *j, enum journal_level level)
+{
+	j->level = level;
+}
+
 bool journal_level_parse(const char *text, enum journal_level *ret)
 {
 	for (unsigned i = 0; i < G_N_ELEMENTS(level_names); i++) {

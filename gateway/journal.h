@@ -30,6 +30,9 @@ struct journal;
 struct journal *journal_new(int fd, enum journal_level level);
 void journal_free(struct journal *j);
 
+/* From now on. */
+void journal_set_level(struct journal *j, enum journal_level level);
+
 /* "error", "warn", "info" or "debug". */
 bool journal_level_parse(const char *text, enum journal_level *ret);
 

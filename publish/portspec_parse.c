@@ -198,7 +198,7 @@ static bool cursor_target(struct cursor *c, struct portspec_rule *r, bool alone)
 	if (!r->to_first)
 		return cursor_fail(c, began, "the guest's port cannot be 0");
 	if (last - r->to_first != r->last - r->first)
-		return cursor_fail(c, began, "%u ports of the host cannot lead to %u of the guest", portspec_count(r),
+		return cursor_fail(c, began, "ports of the host: %u, of the guest: %u", portspec_count(r),
 				   (unsigned)(last - r->to_first) + 1);
 	return true;
 }

@@ -21,6 +21,28 @@ struct publish_origin {
 	uint32_t set_id, clients;
 };
 
+static const char *const publish_sources[] = {
+	[PUBLISH_SOURCE_CLIENT] = "client",
+	[PUBLISH_SOURCE_GATEWAY] = "gateway",
+	[PUBLISH_SOURCE_PROXY1] = "proxy1",
+	[PUBLISH_SOURCE_PROXY2] = "proxy2",
+};
+
+const char *publish_source_name(enum publish_source s)
+{
+	return publish_sources[s];
+}
+
+bool publish_source_parse(const char *name, enum publish_source *ret)
+{
+	for (size_t i = 0; i < sizeof(publish_sources) / sizeof(publish_sources[0]); i++)
+		if (!strcmp(name, publish_sources[i])) {
+			*ret = (enum publish_source)i;
+			return true;
+		}
+	return false;
+}
+
 struct publish *publish_new(struct publish_host *host, const struct siphash_key *key, struct reason_tally *refusals)
 {
 	struct publish *p = g_new0(struct publish, 1);
@@ -53,6 +75,11 @@ struct publish_set *publish_next(const struct publish *p, const struct publish_s
 	const struct list *at = s ? s->node.next : p->sets.next;
 
 	return at == &p->sets ? NULL : container_of(at, struct publish_set, node);
+}
+
+struct publish_host *publish_owner(const struct publish_port *port)
+{
+	return port->set->publish->host;
 }
 
 struct publish_set *publish_find(const struct publish *p, uint32_t id)

@@ -35,6 +35,10 @@ enum publish_source {
 	PUBLISH_SOURCE_PROXY2,
 };
 
+const char *publish_source_name(enum publish_source s); /* "client", "gateway", "proxy1", "proxy2" */
+/* False: none is called so. */
+bool publish_source_parse(const char *name, enum publish_source *ret);
+
 struct publish_ingress {
 	struct prefix from;
 	bool allow;
@@ -96,6 +100,9 @@ bool publish_start(struct publish_set *s, GError **err);
 /* A paused port turns every new client away. */
 void publish_pause(struct publish_set *s, bool paused);
 void publish_remove(struct publish_set *s);
+
+/* The owner whose port this is. */
+struct publish_host *publish_owner(const struct publish_port *port);
 
 struct publish_set *publish_find(const struct publish *p, uint32_t id); /* NULL: no such set, or removed */
 /* The next set after s, in the order of their ids; s NULL: the first.  NULL: no more. */

@@ -18,7 +18,9 @@ static const struct {
 } commands[] = {
 	{ "run", "a command in a network namespace of its own, no root needed", cli_run },
 	{ "attach", "a network namespace that exists already", cli_attach },
+	{ "ctl", "asks a running gateway, or changes it", cli_ctl },
 	{ "doctor", "what this machine lacks, and the remedy", cli_doctor },
+	{ "wrap", "a program built for libslirp (QEMU, slirp4netns), on this one", cli_wrap },
 };
 
 struct top_args {
@@ -49,7 +51,7 @@ static char *help_text(void)
 				  "\n"
 				  "A user-mode network gateway: carries a guest's connections over ordinary sockets.\n"
 				  "\n");
-	g_autofree char *rows = cli_option_help(options);
+	g_autofree char *rows = cli_option_help(options, NULL);
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++)
 		g_string_append_printf(s, "  %-8s%s\n", commands[i].name, commands[i].help);

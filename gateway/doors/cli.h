@@ -13,6 +13,8 @@ enum {
 
 int cli_run(int argc, char **argv);    /* cli_run.c */
 int cli_attach(int argc, char **argv); /* cli_attach.c */
+int cli_ctl(int argc, char **argv);    /* cli_ctl.c */
 int cli_doctor(int argc, char **argv); /* cli_doctor.c */
+int cli_wrap(int argc, char **argv);   /* cli_wrap.c */
 
 #endif

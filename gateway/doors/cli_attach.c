@@ -98,6 +98,11 @@ static void on_signal(void *arg, int number)
 	g_main_loop_quit(((struct attach *)arg)->serve.loop);
 }
 
+static void on_shutdown(void *arg)
+{
+	on_signal(arg, SIGTERM);
+}
+
 static void on_link_gone(void *arg, int err)
 {
 	struct attach *a = arg;
@@ -131,6 +136,7 @@ static bool serve(struct attach *a, GError **err)
 	int tap = a->tap;
 
 	cli_serve_signals(&a->serve, (const int[]){ SIGINT, SIGTERM, SIGQUIT, SIGHUP, 0 }, on_signal, a);
+	cli_serve_on_shutdown(&a->serve, on_shutdown, a);
 	a->tap = -1;
 	if (!cli_serve_link(&a->serve, tap, on_link_gone, a, err))
 		return false;
@@ -144,7 +150,7 @@ static bool serve(struct attach *a, GError **err)
 
 static bool attach(struct attach *a, GError **err)
 {
-	if (!cli_serve_check(&a->serve, err) || (a->args.pid_file && !pidfile_check(a->args.pid_file, err)))
+	if (!cli_serve_check(&a->serve, err) || !cli_serve_bind(&a->serve, err) || (a->args.pid_file && !pidfile_check(a->args.pid_file, err)))
 		return false;
 	if (!take_tap(a, err) || (a->args.daemon && !go_to_background(a, err)) || !serve(a, err))
 		return false;

@@ -27,6 +27,7 @@ static bool set_pid_file(void *ctx, const char *value, GError **err)
 
 	if (!*value)
 		return fail(err, "an empty word names no file");
+	cli_run_args_clear(&args->run);
 	g_free(args->pid_file);
 	args->pid_file = g_canonicalize_filename(value, NULL); /* a daemon changes its directory */
 	return true;
@@ -105,6 +106,7 @@ bool cli_attach_args_parse(int argc, char **argv, struct cli_attach_args *ret, G
 
 void cli_attach_args_clear(struct cli_attach_args *args)
 {
+	cli_run_args_clear(&args->run);
 	g_free(args->pid_file);
 	args->pid_file = NULL;
 }

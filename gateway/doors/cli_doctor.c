@@ -96,7 +96,7 @@ int cli_doctor(int argc, char **argv)
 		journal_say(journal, JOURNAL_ERROR, "doctor: %s: takes no arguments", argv[used]);
 		status = CLI_EXIT_USAGE;
 	} else if (args.help) {
-		g_autofree char *rows = cli_option_help(options);
+		g_autofree char *rows = cli_option_help(options, NULL);
 		g_autofree char *text = g_strconcat(help, rows, NULL);
 
 		status = journal_text(STDOUT_FILENO, text) < 0 ? CLI_EXIT_RUNTIME : 0;

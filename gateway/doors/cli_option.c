@@ -132,25 +132,34 @@ int cli_option_parse(const struct cli_option *table, void *ctx, int argc, char *
 	return w.at;
 }
 
-char *cli_option_help(const struct cli_option *table)
+static void help_row(GString *s, const struct cli_option *o)
+{
+	gsize start = s->len;
+
+	if (o->letter)
+		g_string_append_printf(s, "  -%c, --%s", o->letter, o->name);
+	else
+		g_string_append_printf(s, "      --%s", o->name);
+	if (o->arg && *o->arg == '=')
+		g_string_append_printf(s, "[%s]", o->arg);
+	else if (o->arg)
+		g_string_append_printf(s, " %s", o->arg);
+	do
+		g_string_append_c(s, ' ');
+	while (s->len - start < HELP_COLUMN);
+	g_string_append_printf(s, "%s\n", o->help);
+}
+
+char *cli_option_help(const struct cli_option *table, const char *topic)
 {
 	GString *s = g_string_new(NULL);
+	const char *at = NULL; /* the topic of row o */
 
-	for (const struct cli_option *o = row(table); o; o = row(o + 1)) {
-		gsize start = s->len;
-
-		if (o->letter)
-			g_string_append_printf(s, "  -%c, --%s", o->letter, o->name);
-		else
-			g_string_append_printf(s, "      --%s", o->name);
-		if (o->arg && *o->arg == '=')
-			g_string_append_printf(s, "[%s]", o->arg);
-		else if (o->arg)
-			g_string_append_printf(s, " %s", o->arg);
-		do
-			g_string_append_c(s, ' ');
-		while (s->len - start < HELP_COLUMN);
-		g_string_append_printf(s, "%s\n", o->help);
+	for (const struct cli_option *o = table; o; o = o->name ? o + 1 : o->next) {
+		if (o->name && !g_strcmp0(at, topic))
+			help_row(s, o);
+		else if (!o->name && o->topic)
+			at = o->topic;
 	}
-	return g_string_free(s, FALSE);
+	return g_string_free(s, !s->len);
 }

@@ -24,13 +24,14 @@ struct cli_option {
 	/* value: NULL for a flag and for an optional value that is not there.  Its error says "VALUE: what is wrong, column N". */
 	bool (*set)(void *ctx, const char *value, GError **err);
 	const struct cli_option *next; /* in the last row: the table that goes on behind it, with the same ctx; NULL: none */
+	const char *topic;	       /* in the last row: next is a topic of the help by itself, called so; NULL: it is part of this one */
 };
 
 /* Walks argv from argv[0] (the first argument, not a program's name).  Returns how many words were options, or -1; an error is one
  * sentence that begins with the option as it is called ("--net: 10.0.2.0/33: prefix length above 32, column 10"). */
 int cli_option_parse(const struct cli_option *table, void *ctx, int argc, char **argv, GError **err);
 
-/* The lines of the help that describe the table, to be freed by the caller. */
-char *cli_option_help(const struct cli_option *table);
+/* The lines of the help that describe a topic, to be freed by the caller.  topic NULL: what the table begins with.  NULL: no such topic. */
+char *cli_option_help(const struct cli_option *table, const char *topic);
 
 #endif

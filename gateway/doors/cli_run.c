@@ -74,6 +74,11 @@ static void on_signal(void *arg, int number)
 		kill(r->child.pid, number);
 }
 
+static void on_shutdown(void *arg)
+{
+	on_signal(arg, SIGTERM);
+}
+
 /* The terminal's signals are COMMAND's to judge; TERM and HUP are handed on to it. */
 static void take_signals(struct run *r)
 {
@@ -88,9 +93,10 @@ static bool run_command(struct run *r, GError **err)
 {
 	int tap;
 
-	if (!cli_serve_check(&r->serve, err) || !spawn(r, err))
+	if (!cli_serve_check(&r->serve, err) || !cli_serve_bind(&r->serve, err) || !spawn(r, err))
 		return false;
 	take_signals(r);
+	cli_serve_on_shutdown(&r->serve, on_shutdown, r);
 	cli_serve_attach(&r->serve, g_child_watch_source_new(r->child.pid), G_SOURCE_FUNC(on_child), r);
 	tap = r->child.tap;
 	r->child.tap = -1;
@@ -121,6 +127,7 @@ static int run(struct run *r)
 	}
 	netns_child_end(&r->child);
 	cli_serve_clear(&r->serve);
+	cli_run_args_clear(&r->args);
 	return rc;
 }
 
@@ -131,7 +138,9 @@ int cli_run(int argc, char **argv)
 
 	if (!cli_run_args_parse(argc, argv, &r.args, &err))
 		return cli_serve_usage(err);
-	if (r.args.help || r.args.version)
+	if (r.args.help || r.args.version) {
+		cli_run_args_clear(&r.args);
 		return cli_serve_text(&r.args, help_head, cli_run_args_table, help_tail);
+	}
 	return run(&r);
 }

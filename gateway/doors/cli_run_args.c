@@ -7,6 +7,8 @@
 #include "gateway/doors/cli.h"
 #include "gateway/doors/cli_value.h"
 
+#include <stdio.h>
+
 enum {
 	NET4_LEN_MIN = 8,
 	NET4_LEN_MAX = 27, /* the guest is .15 */
@@ -187,6 +189,57 @@ static bool set_udp_filtering(void *ctx, const char *value, GError **err)
 	return true;
 }
 
+/* ip_local_port_range; false when the host does not tell. */
+static bool ephemeral_ports(uint16_t *first, uint16_t *last)
+{
+	g_autofree char *text = NULL;
+	unsigned a, b;
+
+	if (!g_file_get_contents("/proc/sys/net/ipv4/ip_local_port_range", &text, NULL, NULL) || sscanf(text, "%u %u", &a, &b) != 2 || a > b ||
+	    b > UINT16_MAX)
+		return false;
+	*first = (uint16_t)a;
+	*last = (uint16_t)b;
+	return true;
+}
+
+static bool set_ports(void *ctx, enum portspec_proto proto, const char *value, GError **err)
+{
+	struct cli_run_args *args = ctx;
+	struct portspec_dialect dialect = { .any_port = true, .unix_path = true };
+
+	if (!ephemeral_ports(&dialect.ephemeral_first, &dialect.ephemeral_last))
+		dialect.ephemeral_first = dialect.ephemeral_last = 0;
+	if (!args->ports)
+		args->ports = portspec_table_new();
+	return portspec_add(args->ports, proto, value, &dialect, err);
+}
+
+static bool set_tcp_ports(void *ctx, const char *value, GError **err)
+{
+	return set_ports(ctx, PORTSPEC_TCP, value, err);
+}
+
+static bool set_udp_ports(void *ctx, const char *value, GError **err)
+{
+	return set_ports(ctx, PORTSPEC_UDP, value, err);
+}
+
+static bool set_source(void *ctx, const char *value, GError **err)
+{
+	if (!publish_source_parse(value, &((struct cli_run_args *)ctx)->source))
+		return cli_value_fail(err, value, value, "none of client, gateway, proxy1, proxy2");
+	return true;
+}
+
+static bool set_control(void *ctx, const char *value, GError **err)
+{
+	if (!*value)
+		return cli_value_fail(err, value, value, "a path is missing");
+	((struct cli_run_args *)ctx)->control = value;
+	return true;
+}
+
 static bool set_root(void *ctx, const char *value, GError **err)
 {
 	((struct cli_run_args *)ctx)->map_root = true;
@@ -224,9 +277,23 @@ static bool set_version(void *ctx, const char *value, GError **err)
 
 static bool set_help(void *ctx, const char *value, GError **err)
 {
-	((struct cli_run_args *)ctx)->help = true;
+	struct cli_run_args *args = ctx;
+	g_autofree char *rows = cli_option_help(cli_run_args_shared, value);
+
+	if (!rows)
+		return cli_value_fail(err, value, value, "the help has no such topic");
+	args->help = true;
+	args->topic = value;
 	return true;
 }
+
+static const struct cli_option ports_table[] = {
+	{ 't', "tcp-ports", "SPEC", "publish TCP, as 8080:80 or 127.0.0.1/22; repeatable", set_tcp_ports },
+	{ 'u', "udp-ports", "SPEC", "publish UDP, likewise", set_udp_ports },
+	{ 0, "publish-source", "HOW", "whom the guest sees: client, gateway, proxy1, proxy2", set_source },
+	{ 0, "control", "PATH", "a socket for slirpgate ctl", set_control },
+	{ 0, NULL, NULL, NULL, NULL },
+};
 
 const struct cli_option cli_run_args_shared[] = {
 	{ 0, "net", "CIDR", "gateway .2, DNS .3, guest .15 of it (10.0.2.0/24)", set_net },
@@ -248,8 +315,8 @@ const struct cli_option cli_run_args_shared[] = {
 	{ 0, "stats", "=json", "print the counters to standard error at the end", set_stats },
 	{ 0, "log-level", "LEVEL", "error, warn, info or debug (warn)", set_log_level },
 	{ 'V', "version", NULL, "name and version", set_version },
-	{ 'h', "help", NULL, "this text", set_help },
-	{ 0, NULL, NULL, NULL, NULL },
+	{ 'h', "help", "=ports", "this text; =ports: those of published ports", set_help },
+	{ 0, NULL, NULL, NULL, NULL, ports_table, "ports" },
 };
 
 const struct cli_option cli_run_args_table[] = {
@@ -294,6 +361,11 @@ void cli_run_args_init(struct cli_run_args *args)
 	gateway_config_init(&args->net);
 }
 
+void cli_run_args_clear(struct cli_run_args *args)
+{
+	g_clear_pointer(&args->ports, g_array_unref);
+}
+
 bool cli_run_args_parse(int argc, char **argv, struct cli_run_args *ret, GError **err)
 {
 	struct cli_run_args args;
@@ -301,8 +373,10 @@ bool cli_run_args_parse(int argc, char **argv, struct cli_run_args *ret, GError 
 
 	cli_run_args_init(&args);
 	used = cli_option_parse(cli_run_args_table, &args, argc, argv, err);
-	if (used < 0 || !cli_run_args_check(&args, err))
+	if (used < 0 || !cli_run_args_check(&args, err)) {
+		cli_run_args_clear(&args);
 		return false;
+	}
 	args.command = argv + used;
 	*ret = args;
 	return true;

@@ -3,9 +3,11 @@
 
 #include "gateway/doors/cli.h"
 #include "gateway/doors/cli_report.h"
+#include "gateway/doors/control.h"
 #include "gateway/hostinfo.h"
 #include "gateway/link_tap.h"
 #include "gateway/netns_child.h"
+#include "gateway/publisher.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -78,6 +80,31 @@ bool cli_serve_check(const struct cli_serve *s, GError **err)
 	return check_outbound(&net->outbound4, err) && check_outbound(&net->outbound6, err) && check_outbound_if(net->outbound_if, err);
 }
 
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit); /* fewer descriptors mean fewer flows, nothing else */
+	}
+}
+
+bool cli_serve_bind(struct cli_serve *s, GError **err)
+{
+	const struct publish_policy policy = { .source = s->args->source };
+	const GArray *ports = s->args->ports;
+
+	if ((!ports || !ports->len) && !s->args->control)
+		return true;
+	raise_descriptor_limit();
+	s->publisher = publisher_new(s->journal, err);
+	for (guint i = 0; s->publisher && ports && i < ports->len; i++)
+		if (!publish_bind(publisher_registry(s->publisher), &g_array_index(ports, struct portspec_rule, i), &policy, err))
+			return false;
+	return s->publisher != NULL;
+}
+
 /* ---- life ---- */
 
 void cli_serve_init(struct cli_serve *s, const struct cli_run_args *args)
@@ -89,7 +116,9 @@ void cli_serve_init(struct cli_serve *s, const struct cli_run_args *args)
 
 void cli_serve_clear(struct cli_serve *s)
 {
+	control_free(s->control);
 	gateway_free(s->gw);
+	publisher_free(s->publisher);
 	if (s->signals >= 0)
 		close(s->signals);
 	g_main_loop_unref(s->loop);
@@ -102,6 +131,12 @@ void cli_serve_attach(struct cli_serve *s, GSource *source, GSourceFunc fn, void
 	g_source_set_callback(source, fn, arg, NULL);
 	g_source_attach(source, s->ctx);
 	g_source_unref(source);
+}
+
+void cli_serve_on_shutdown(struct cli_serve *s, void (*fn)(void *arg), void *arg)
+{
+	s->control_env.shutdown = fn;
+	s->control_env.arg = arg;
 }
 
 static gboolean on_signal(int fd, GIOCondition condition, void *arg)
@@ -135,16 +170,6 @@ void cli_serve_signals(struct cli_serve *s, const int *numbers, void (*fn)(void 
 		cli_serve_attach(s, g_unix_fd_source_new(s->signals, G_IO_IN), G_SOURCE_FUNC(on_signal), s);
 }
 
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit); /* fewer descriptors mean fewer flows, nothing else */
-	}
-}
-
 bool cli_serve_link(struct cli_serve *s, int tap, void (*on_gone)(void *arg, int err), void *arg, GError **err)
 {
 	struct link *link = link_tap_new(tap, s->args->net.mtu, err);
@@ -155,11 +180,20 @@ bool cli_serve_link(struct cli_serve *s, int tap, void (*on_gone)(void *arg, int
 		return false;
 	net.journal = s->journal;
 	net.hostinfo = hostinfo_new;
+	net.publisher = s->publisher;
 	s->gw = gateway_new(&net, link, s->ctx, err);
 	if (!s->gw)
 		return false;
 	gateway_on_link_gone(s->gw, on_gone, arg);
-	return true;
+	if (s->publisher && !publisher_start(s->publisher, err))
+		return false;
+	if (!s->args->control)
+		return true;
+	s->control_env.gw = s->gw;
+	s->control_env.publisher = s->publisher;
+	s->control_env.journal = s->journal;
+	s->control = control_new(s->args->control, s->ctx, &s->control_env, err);
+	return s->control != NULL;
 }
 
 /* ---- what is said ---- */
@@ -196,8 +230,8 @@ int cli_serve_usage(const GError *err)
 
 int cli_serve_text(const struct cli_run_args *args, const char *head, const struct cli_option *table, const char *tail)
 {
-	g_autofree char *rows = cli_option_help(table);
-	g_autofree char *text = g_strconcat(head, rows, tail, NULL);
+	g_autofree char *rows = cli_option_help(table, args->topic);
+	g_autofree char *text = args->topic ? g_strdup(rows) : g_strconcat(head, rows, tail, NULL);
 
 	return journal_text(STDOUT_FILENO, args->version ? "slirpgate " SLIRPGATE_VERSION "\n" : text) < 0 ? CLI_EXIT_RUNTIME : 0;
 }

@@ -152,7 +152,7 @@ bool libslirp_config(struct Slirp *s, const SlirpConfig *cfg)
 	g->restricted = cfg->restricted != 0;
 	g->guestfwd_drained = libslirp_cb_notify;
 	g->guestfwd_arg = s;
-	g->tune.udp_replied = g->tune.udp_unreplied = CONFIG_UDP_IDLE;
+	g->tune.udp_replied = g->tune.udp_unreplied = g->tune.udp_published = CONFIG_UDP_IDLE;
 	config_addresses(g, cfg);
 	config_texts(g, cfg);
 	config_later(g, cfg);

@@ -104,7 +104,7 @@ static int hostfwd_begin(struct hostfwd_watch *w)
 		return loop_watch_add(w->all->slirp->loop, &w->watch, w->port->listener.fd, EPOLLIN);
 	if (!hostfwd_guest(w, &guest))
 		return -EHOSTUNREACH; /* datagrams wait for nobody: the guest must be known */
-	return udp_publish_add(gateway_udp_publish(w->all->slirp->gw), &w->udp, w->port->listener.fd, &guest);
+	return udp_publish_add(gateway_udp_publish(w->all->slirp->gw), &w->udp, w->port->listener.fd, &guest, NULL);
 }
 
 static bool hostfwd_watch(struct publish_host *h, struct publish_port *p, GError **err)

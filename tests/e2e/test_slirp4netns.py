@@ -283,3 +283,19 @@ def test_udp_hostfwd(guest, tmp_path):
     for c in clients:
         c.close()
     assert api(path, "remove_hostfwd", id=1) == {"return": {}}
+
+
+def test_wrap():
+    """`slirpgate wrap` puts our library in front of what is there, and says what is missing."""
+    program = os.environ["SLIRPGATE"]
+
+    def wrap(*args, **env):
+        return subprocess.run([program, "wrap", *args], env={**os.environ, **env}, capture_output=True, text=True, check=False)
+    assert "libslirp: 4.9.5-slirpgate" in wrap("--library", LIBRARY, "--", "slirp4netns", "-v").stdout
+    assert wrap("--library", LIBRARY, "sh", "-c", "echo $LD_LIBRARY_PATH; exit 7", LD_LIBRARY_PATH="/a:/b").stdout == f"{LIBRARY}:/a:/b\n"
+    assert wrap("--library", LIBRARY, "sh", "-c", "exit 7").returncode == 7
+    assert wrap("--library", "/nowhere", "true").returncode == 125
+    assert wrap("--library", LIBRARY, "/nowhere/there").returncode == 127
+    assert wrap("--library", LIBRARY, "/etc").returncode == 126
+    assert wrap("--library", LIBRARY).returncode == 2
+    assert wrap("--nonsense").returncode == 2

@@ -162,6 +162,7 @@ uint32_t gate_udp_poll(const struct gate_fd *f);
 ssize_t gate_udp_send(struct gate_fd *f, const struct msghdr *m);
 ssize_t gate_udp_recv(struct gate_fd *f, struct msghdr *m, int flags);
 void gate_udp_close(struct gate_fd *f);
+void gate_udp_part(struct gate_fd *f); /* connect() to AF_UNSPEC: another port from now on */
 int64_t gate_net_next(const struct gate *g);
 void gate_net_tick(struct gate *g);
 void gate_net_clear(struct gate *g);

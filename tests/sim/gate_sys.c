@@ -180,6 +180,10 @@ int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
 
 	if (!f)
 		return __real_connect(fd, sa, len);
+	if (f->kind == GATE_UDP && sa->sa_family == AF_UNSPEC) {
+		gate_udp_part(f);
+		return 0;
+	}
 	if (!hostsock_endpoint((const struct sockaddr_storage *)sa, &to))
 		return (int)gate_ret(-EAFNOSUPPORT);
 	if (f->kind == GATE_TCP)

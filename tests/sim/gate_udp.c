@@ -72,7 +72,8 @@ void gate_net_clear(struct gate *g)
 	g_queue_clear_full(&g->net, g_free);
 }
 
-void gate_udp_close(struct gate_fd *f)
+/* What is under way to a socket does not arrive any more: its port is gone. */
+void gate_udp_part(struct gate_fd *f)
 {
 	for (GList *l = f->gate->net.head, *next; l; l = next) {
 		next = l->next;
@@ -81,6 +82,11 @@ void gate_udp_close(struct gate_fd *f)
 			g_queue_delete_link(&f->gate->net, l);
 		}
 	}
+}
+
+void gate_udp_close(struct gate_fd *f)
+{
+	gate_udp_part(f);
 	g_queue_clear_full(&f->rx, g_free);
 	g_queue_clear_full(&f->errors, g_free);
 }

@@ -2,7 +2,7 @@
  *
  * Loopback UDP is synchronous, so a test reads like a dialogue: guest asks, server hears, server says, guest hears.
  * Time is real: a test sets waits that it needs short, all others are too long to end within a test.
- * Below: gateway/dns_relay.h.  Above: dns_relay_test.c, which alone includes this.
+ * Below: gateway/dns_relay.h.  Above: dns_relay_test.c, dns_sock_test.c.
  */
 #ifndef TESTS_DNS_RELAY_DIALOGUE_H
 #define TESTS_DNS_RELAY_DIALOGUE_H
@@ -29,6 +29,7 @@ struct fixture {
 	struct addr addr[SERVERS]; /* 127.0.0.1, .2, .3 */
 	int server[SERVERS];	   /* -1: closed, so that the kernel refuses for it */
 	uint16_t port, max_answer;
+	int64_t idle; /* microseconds */
 	struct tuple tuple;
 	struct msg heard; /* by the guest, the last one */
 	struct tuple heard_tuple;
@@ -36,7 +37,7 @@ struct fixture {
 	unsigned descriptors; /* open before the test */
 };
 
-static void guest_hears(void *arg, const struct tuple *t, const uint8_t *m, uint32_t len)
+static inline void guest_hears(void *arg, const struct tuple *t, const uint8_t *m, uint32_t len)
 {
 	struct fixture *f = arg;
 
@@ -47,20 +48,20 @@ static void guest_hears(void *arg, const struct tuple *t, const uint8_t *m, uint
 	f->n_heard++;
 }
 
-static void settle(struct fixture *f)
+static inline void settle(struct fixture *f)
 {
 	while (g_main_context_iteration(f->ctx, FALSE))
 		;
 }
 
 /* Turns until the guest has heard n messages; a relay that stays silent is a test that hangs. */
-static void until_heard(struct fixture *f, unsigned n)
+static inline void until_heard(struct fixture *f, unsigned n)
 {
 	while (f->n_heard < n)
 		g_main_context_iteration(f->ctx, TRUE);
 }
 
-static void relay_new_full(struct fixture *f, unsigned n_servers, int64_t try_ms, int64_t total_ms, int64_t penalty_ms, bool (*give_way)(void *))
+static inline void relay_new_full(struct fixture *f, unsigned n_servers, int64_t try_ms, int64_t total_ms, int64_t penalty_ms, bool (*give_way)(void *))
 {
 	struct dns_relay_config cfg = {
 		.n_servers = n_servers,
@@ -73,6 +74,7 @@ static void relay_new_full(struct fixture *f, unsigned n_servers, int64_t try_ms
 		.try_timeout = try_ms * 1000,
 		.total_timeout = total_ms * 1000,
 		.penalty = penalty_ms * 1000,
+		.idle = f->idle,
 	};
 
 	memcpy(cfg.servers, f->addr, sizeof(f->addr));
@@ -81,17 +83,17 @@ static void relay_new_full(struct fixture *f, unsigned n_servers, int64_t try_ms
 	g_assert_nonnull(f->relay);
 }
 
-static void relay_new_timed(struct fixture *f, unsigned n_servers, int64_t try_ms, int64_t total_ms, int64_t penalty_ms)
+static inline void relay_new_timed(struct fixture *f, unsigned n_servers, int64_t try_ms, int64_t total_ms, int64_t penalty_ms)
 {
 	relay_new_full(f, n_servers, try_ms, total_ms, penalty_ms, NULL);
 }
 
-static void relay_new(struct fixture *f, unsigned n_servers)
+static inline void relay_new(struct fixture *f, unsigned n_servers)
 {
 	relay_new_timed(f, n_servers, NEVER_MS, NEVER_MS, NEVER_MS);
 }
 
-static int server_open(struct fixture *f, int i)
+static inline int server_open(struct fixture *f, int i)
 {
 	static const struct hostsock_origin nowhere;
 	struct endpoint e = { .addr = f->addr[i], .port = f->port };
@@ -107,13 +109,13 @@ static int server_open(struct fixture *f, int i)
 	return fd;
 }
 
-static void server_close(struct fixture *f, int i)
+static inline void server_close(struct fixture *f, int i)
 {
 	close(f->server[i]);
 	f->server[i] = -1;
 }
 
-static unsigned count_descriptors(void)
+static inline unsigned count_descriptors(void)
 {
 	g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
 	unsigned n = 0;
@@ -123,7 +125,7 @@ static unsigned count_descriptors(void)
 	return n;
 }
 
-static void set_up(struct fixture *f, gconstpointer data)
+static inline void set_up(struct fixture *f, gconstpointer data)
 {
 	GError *err = NULL;
 
@@ -138,10 +140,11 @@ static void set_up(struct fixture *f, gconstpointer data)
 	f->tuple.guest = (struct endpoint){ addr_from_v4((uint8_t[]){ 10, 0, 2, 15 }), 40000 };
 	f->tuple.far = (struct endpoint){ addr_from_v4((uint8_t[]){ 10, 0, 2, 3 }), 53 };
 	f->max_answer = 1472;
+	f->idle = NEVER_MS * 1000ll;
 	relay_new(f, SERVERS);
 }
 
-static void tear_down(struct fixture *f, gconstpointer data)
+static inline void tear_down(struct fixture *f, gconstpointer data)
 {
 	dns_relay_free(f->relay);
 	loop_free(f->loop);
@@ -155,7 +158,7 @@ static void tear_down(struct fixture *f, gconstpointer data)
 
 /* --- messages --- */
 
-static void put(struct msg *m, const void *b, uint32_t len)
+static inline void put(struct msg *m, const void *b, uint32_t len)
 {
 	g_assert_cmpuint(m->len + len, <=, sizeof(m->b));
 	memcpy(m->b + m->len, b, len);
@@ -163,7 +166,7 @@ static void put(struct msg *m, const void *b, uint32_t len)
 }
 
 /* A query with recursion desired; edns: the size in its OPT record, 0: none. */
-static struct msg query(uint16_t id, const char *name, uint16_t edns)
+static inline struct msg query(uint16_t id, const char *name, uint16_t edns)
 {
 	uint8_t head[HEADER] = { (uint8_t)(id >> 8), (uint8_t)id, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, edns ? 1 : 0 };
 	uint8_t opt[11] = { 0, 0, 41, (uint8_t)(edns >> 8), (uint8_t)edns };
@@ -183,7 +186,7 @@ static struct msg query(uint16_t id, const char *name, uint16_t edns)
 	return m;
 }
 
-static struct msg answer_to(const struct msg *q, uint32_t len)
+static inline struct msg answer_to(const struct msg *q, uint32_t len)
 {
 	struct msg m = *q;
 
@@ -197,7 +200,7 @@ static struct msg answer_to(const struct msg *q, uint32_t len)
 
 /* --- the dialogue --- */
 
-static enum reason ask_from(struct fixture *f, uint16_t port, const struct msg *m)
+static inline enum reason ask_from(struct fixture *f, uint16_t port, const struct msg *m)
 {
 	uint32_t half = m->len / 2;
 	struct iovec iov[3] = { { (void *)m->b, half }, { NULL, 0 }, { (void *)(m->b + half), m->len - half } };
@@ -210,13 +213,13 @@ static enum reason ask_from(struct fixture *f, uint16_t port, const struct msg *
 	return r;
 }
 
-static enum reason ask(struct fixture *f, const struct msg *m)
+static inline enum reason ask(struct fixture *f, const struct msg *m)
 {
 	return ask_from(f, 40000, m);
 }
 
 /* What server i has heard, and from whom; false: nothing. */
-static bool server_hears(struct fixture *f, int i, struct msg *ret, struct endpoint *ret_from)
+static inline bool server_hears(struct fixture *f, int i, struct msg *ret, struct endpoint *ret_from)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
@@ -228,7 +231,7 @@ static bool server_hears(struct fixture *f, int i, struct msg *ret, struct endpo
 	return hostsock_endpoint(&ss, ret_from);
 }
 
-static void server_says(struct fixture *f, int i, const struct endpoint *to, const struct msg *m)
+static inline void server_says(struct fixture *f, int i, const struct endpoint *to, const struct msg *m)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = hostsock_sockaddr(to, &ss);
@@ -238,7 +241,7 @@ static void server_says(struct fixture *f, int i, const struct endpoint *to, con
 }
 
 /* Server i hears a query and answers it with `len` bytes. */
-static void server_serves(struct fixture *f, int i, uint32_t len)
+static inline void server_serves(struct fixture *f, int i, uint32_t len)
 {
 	struct endpoint from;
 	struct msg m;
@@ -248,7 +251,7 @@ static void server_serves(struct fixture *f, int i, uint32_t len)
 	server_says(f, i, &from, &m);
 }
 
-static void assert_silent(struct fixture *f, int i)
+static inline void assert_silent(struct fixture *f, int i)
 {
 	struct endpoint from;
 	struct msg m;
@@ -256,7 +259,7 @@ static void assert_silent(struct fixture *f, int i)
 	g_assert_false(server_hears(f, i, &m, &from));
 }
 
-static void assert_servfail(const struct fixture *f, const struct msg *q)
+static inline void assert_servfail(const struct fixture *f, const struct msg *q)
 {
 	struct msg want = *q;
 
@@ -268,7 +271,7 @@ static void assert_servfail(const struct fixture *f, const struct msg *q)
 	g_assert_cmpmem(f->heard.b, f->heard.len, want.b, want.len);
 }
 
-static void assert_server(const struct fixture *f, int i)
+static inline void assert_server(const struct fixture *f, int i)
 {
 	struct addr a;
 

@@ -131,7 +131,7 @@ static void unix_path(void)
 	check_refused(&native, "unix::22", "the path of a Unix socket has 1 to 107 bytes, column 6");
 	check_refused(&native, "unix:/a", "':' and the guest's port are missing, column 8");
 	check_refused(&native, "unix:/a:", "a port number is missing, column 9");
-	check_refused(&native, "unix:/a:22-23", "1 ports of the host cannot lead to 2 of the guest, column 9");
+	check_refused(&native, "unix:/a:22-23", "ports of the host: 1, of the guest: 2, column 9");
 	check_refused(&native, "unix:/a:22,23", "',' was not expected here, column 11");
 	check_refused(&passt, "unix:/a:22", "a Unix socket cannot be published here, column 1");
 }
@@ -144,8 +144,8 @@ static void refused(void)
 	check_refused(&passt, "70000", "ports end at 65535, column 1");
 	check_refused(&passt, "99999999999999999999", "ports end at 65535, column 1");
 	check_refused(&passt, "5025-5022", "the range ends before it begins, column 1");
-	check_refused(&passt, "5022:6000-6001", "1 ports of the host cannot lead to 2 of the guest, column 6");
-	check_refused(&passt, "5022-5023:6000", "2 ports of the host cannot lead to 1 of the guest, column 11");
+	check_refused(&passt, "5022:6000-6001", "ports of the host: 1, of the guest: 2, column 6");
+	check_refused(&passt, "5022-5023:6000", "ports of the host: 2, of the guest: 1, column 11");
 	check_refused(&passt, "5022:", "a port number is missing, column 6");
 	check_refused(&passt, "-1", "a port number is missing, column 1");
 	check_refused(&passt, "22,none", "'none' stands alone, column 4");

@@ -212,12 +212,19 @@ static void test_search_too_long(void)
 /* The help of a topic is one screen. */
 static void test_help(void)
 {
-	g_autofree char *text = cli_option_help(cli_run_args_table);
-	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	static const char *const topics[] = { NULL, "ports" };
 
-	g_assert_cmpuint(g_strv_length(lines), <=, 24);
-	for (char **line = lines; *line; line++)
-		g_assert_cmpuint(strlen(*line), <=, 80);
+	for (unsigned i = 0; i < G_N_ELEMENTS(topics); i++) {
+		g_autofree char *text = cli_option_help(cli_run_args_table, topics[i]);
+		g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+		g_assert_cmpuint(g_strv_length(lines), <=, 24);
+		for (char **line = lines; *line; line++)
+			g_assert_cmpuint(strlen(*line), <=, 80);
+		g_assert_cmpint(!!strstr(text, "--tcp-ports"), ==, i == 1);
+		g_assert_cmpint(!!strstr(text, "--mtu"), ==, i == 0);
+	}
+	g_assert_null(cli_option_help(cli_run_args_table, "nonesuch"));
 }
 
 int main(int argc, char **argv)
