@@ -117,6 +117,16 @@ void guest_out_syn(struct guest *g)
 	out_frame(g->sim, &seg, 0, 0);
 }
 
+void guest_out_syn_ack(struct guest *g)
+{
+	struct tcp_seg seg = { .sport = g->port, .dport = sim_far_end(g->sim, g->port).port, .seq = g->iss, .ack = g->irs + 1,
+			       .flags = TCP_SYN | TCP_ACK, .window = MIN(g->rcv_buf, 65535), .has_mss = g->mss_in != 0, .mss = g->mss_in,
+			       .has_ts = g->ts, .tsval = g->ts_base + (uint32_t)(g->sim->now / SIM_MS), .tsecr = g->ts_recent,
+			       .sack_permitted = g->sack, .has_wscale = g->snd_scale || g->rcv_scale, .wscale = g->wscale };
+
+	out_frame(g->sim, &seg, 0, 0);
+}
+
 void guest_out_ack(struct guest *g)
 {
 	out_send(g, g->max, 0, 0);
