@@ -59,6 +59,7 @@ void guest_init(struct guest *g, struct sim_conn *c, uint16_t port, bool busy)
 	g->idle = sim_chance(s, 30) ? sim_time(s, 0, 3ll * 3600 * SIM_S) : 0;
 	if (g->super > 1 && g->super * (uint32_t)s->cfg.link.mtu > 65000)
 		g->super = MAX(65000 / s->cfg.link.mtu, 1); /* what an IP length can say */
+	g->urges = sim_chance(s, 100) ? 1 + sim_rand(s, 300) : 0;
 	g->iss = sim_rand(s, UINT32_MAX);
 	if (sim_chance(s, 200))
 		g->iss = UINT32_MAX - sim_rand(s, 1000);
@@ -554,7 +555,7 @@ void guest_tick(struct guest *g)
 		tick_write(g);
 	if (g->ack_at <= s->now)
 		guest_out_ack(g);
-	if (g->alive_at <= s->now) {
+	if (g->alive_at <= s->now && !guest_done(g)) {
 		g->alive_at = s->now + g->alive_gap;
 		guest_out_alive(g);
 	}

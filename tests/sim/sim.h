@@ -102,6 +102,7 @@ struct guest {
 	bool close_last;      /* its FIN waits for the far side's */
 	int64_t abort_at, open_at;
 	int64_t alive_gap;    /* its own keepalive */
+	uint32_t urges;	      /* chance per thousand segments that one is urgent */
 	int64_t idle;	      /* a pause before its last byte */
 
 	/* agreed */
@@ -163,10 +164,12 @@ struct far {
 	int64_t dial_gap, offer_gap, drain_gap, eof_gap;
 	bool tells_reset;  /* a reset is told by tcp_conn_reset(); else found by the next call */
 	uint32_t shy;	   /* chance per thousand that write() takes less than space() said */
+	uint32_t urges;	   /* chance per thousand offers that the last byte is urgent */
 	uint32_t rcv_max;  /* bytes that may be offered and not consumed; 0: no limit */
 
 	/* toward the guest */
 	uint32_t offered, consumed, peeked;
+	uint32_t mark; /* the urgent byte, the last that was; 0: none, or consumed */
 	bool eof, failed;
 	/* from the guest */
 	uint32_t written, drained;
