@@ -114,7 +114,7 @@ static void gate_events(struct gate *g)
 	talk_tick(g);
 	conf_tick(g);
 	gate_net_tick(g);
-	while ((f = wire_pop(&s->to_guest, s->now)) && !s->fail) {
+	while (!s->fail && (f = wire_pop(&s->to_guest, s->now))) {
 		if (!world_to_guest(s, f) && !s->to_guest.faults.corrupt)
 			sim_fail(s, "a frame of %u bytes that no guest would take", f->len);
 		g_free(f);

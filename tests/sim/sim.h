@@ -232,6 +232,7 @@ struct sim {
 	int n;
 	GPtrArray *turn; /* frames that must stay until the flush */
 	GPtrArray *dead; /* flows the core gave back during this call */
+	GPtrArray *leaked; /* on purpose: SIM_LEAKS_FLOW */
 	uint32_t given, gone;
 	uint8_t *slot;	 /* the one slot that is out */
 	uint32_t slot_head, slot_room, slot_mss;

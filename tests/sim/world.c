@@ -205,6 +205,7 @@ void world_make(struct sim *s, uint64_t seed, bool verbose, enum sim_break broke
 	s->batch_max = sim_chance(s, 500) ? 64 : 1 + sim_rand(s, 8);
 	s->turn = g_ptr_array_new();
 	s->dead = g_ptr_array_new();
+	s->leaked = g_ptr_array_new_with_free_func(g_free);
 	wire_host_init(s);
 }
 
@@ -240,6 +241,7 @@ void world_clear(struct sim *s)
 	wire_clear(&s->to_core);
 	g_ptr_array_free(s->turn, TRUE);
 	g_ptr_array_free(s->dead, TRUE);
+	g_ptr_array_free(s->leaked, TRUE);
 	g_free(s->slot);
 	g_free(s->fail);
 }
