@@ -19,6 +19,7 @@
 #include "gateway/publisher.h"
 #include "gateway/resolv.h"
 #include "gateway/resolv_watch.h"
+#include "gateway/tftp.h"
 #include "gateway/udp_publish.h"
 #include "slirp/tcp_conn.h"
 
@@ -55,6 +56,7 @@ struct gateway {
 	struct flow_echo *echo;
 	struct udp_publish *published;
 	struct guestfwd *guestfwd;
+	struct tftp *tftp; /* NULL: none */
 	struct dns_relay *dns;
 	struct resolv_watch *resolv; /* NULL: the name servers were given */
 	struct hostinfo *hostinfo;
@@ -164,7 +166,7 @@ static enum reason gw_dgram(struct stack_host *h, const struct tuple *t, const s
 	const struct addr *dns = addr_is_v4(&t->far.addr) ? &gw->cfg.dns4 : &gw->cfg.dns6;
 	enum reason r;
 
-	if (udp_publish_send(gw->published, t, m, data, n, len, now, &r))
+	if (udp_publish_send(gw->published, t, m, data, n, len, now, &r) || tftp_takes(gw->tftp, t, m, data, n, len, now, &r))
 		return r;
 	if (t->far.port != GATEWAY_DNS_PORT || !addr_eq(&t->far.addr, dns) || gw->cfg.dns_off || gw->cfg.restricted)
 		return flow_dgram_send(gw->udp, t, m, data, n, len, now);
@@ -192,6 +194,7 @@ static void gw_udp_error(void *arg, const struct tuple *t, enum icmp_unreach why
 static void gw_udp_flush(void *arg, int64_t now)
 {
 	flow_dgram_flush(((struct gateway *)arg)->udp, now);
+	tftp_flush(((struct gateway *)arg)->tftp, now);
 }
 
 static enum reason gw_echo(struct stack_host *h, const struct echo *e, const struct iovec *data, int n, uint32_t len, int64_t now)
@@ -254,6 +257,7 @@ static void gw_host_changed(struct loop_timer *t, int64_t now)
 	gw->hostinfo->changes = 0;
 	dns_relay_host_changed(gw->dns, now);
 	flow_dgram_host_changed(gw->udp);
+	flow_echo_host_changed(gw->echo);
 }
 
 /* DNS over TCP: the next name server. */
@@ -448,6 +452,10 @@ static bool gw_make(struct gateway *gw, GError **err)
 	if (!gw_make_hostinfo(gw, err) || !gw_make_dns(gw, err) || !gw_make_udp(gw, err) || !gw_make_echo(gw, err) ||
 	    !gw_make_guestfwd(gw, err) || !gw_make_stack(gw, err))
 		return false;
+	if (cfg->tftp)
+		gw->tftp = tftp_new(&(struct tftp_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops, .journal = cfg->journal }, cfg->tftp);
+	if (cfg->tftp && !gw->tftp)
+		return gw_no_memory(err);
 	gw->published = udp_publish_new(&(struct udp_publish_env){ .loop = gw->loop, .stack = gw->stack, .drops = &gw->drops,
 								   .idle = &gw->cfg.tune.udp_published });
 	if (!gw->published)
@@ -509,6 +517,7 @@ void gateway_free(struct gateway *gw)
 	udp_publish_free(gw->published);
 	loop_timer_set(gw->loop, &gw->host_settled, TIMERQ_NEVER);
 	flow_dgram_free(gw->udp);
+	tftp_free(gw->tftp);
 	flow_echo_free(gw->echo);
 	resolv_watch_free(gw->resolv);
 	dns_relay_free(gw->dns);

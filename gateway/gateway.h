@@ -67,6 +67,7 @@ struct gateway_config {
 	struct gateway_tunables tune;
 	void (*guestfwd_drained)(void *arg); /* a place of guestfwd takes bytes again; from inside a turn; NULL */
 	void *guestfwd_arg;
+	const char *tftp; /* directory whose files TFTP serves at the gateway's addresses; read by gateway_new() only; NULL: none, the port is like others */
 	bool udp_filter_open;		     /* UDP from anybody reaches a port the guest has used; else only from those it has sent to */
 };
 

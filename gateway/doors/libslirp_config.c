@@ -90,6 +90,7 @@ static void config_texts(struct gateway_config *g, const SlirpConfig *cfg)
 	if (cfg->vdomainname)
 		g_strlcpy(g->domain, cfg->vdomainname, sizeof(g->domain));
 	config_search(g, cfg->vdnssearch);
+	g->tftp = cfg->tftp_path;
 }
 
 /* What versions after the first have brought. */

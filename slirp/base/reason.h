@@ -112,6 +112,14 @@
 	X(DHCP_TYPE, "DHCP message that no client sends to a server, or not in this way") \
 	X(DHCP_OTHER_SERVER, "DHCP message meant for another server") \
 	X(DHCP_DECLINED, "guest declined the address that is its own: it saw somebody else use it") \
+	/* TFTP */ \
+	X(TFTP_MALFORMED, "TFTP message that is cut short, overlong, or none that a client sends") \
+	X(TFTP_REFUSED, "TFTP request answered with an error: no such file, not to be had, to write, or not octet") \
+	X(TFTP_NO_TRANSFER, "TFTP message to no transfer") \
+	X(TFTP_OTHER_BLOCK, "TFTP acknowledgement of another block than the one under way") \
+	X(TFTP_READ, "TFTP transfer whose file could not be read on") \
+	X(TFTP_EVICTED, "TFTP transfer quiet for longest: its place was needed") \
+	X(TFTP_TIMEOUT, "TFTP transfer whose guest acknowledged nothing more") \
 	/* published ports */                                                                          \
 	X(INGRESS_DENIED, "client that the published port's rules do not let in")                      \
 	X(PORT_PAUSED, "published port that is paused or has been removed")                            \
