@@ -317,6 +317,7 @@ static bool gw_make_stack(struct gateway *gw, GError **err)
 	memcpy(sc.hostname, cfg->hostname, sizeof(sc.hostname));
 	memcpy(sc.domain, cfg->domain, sizeof(sc.domain));
 	memcpy(sc.search, cfg->search, sizeof(sc.search));
+	sc.boot = cfg->boot;
 	sc.link = gw->link->caps;
 	sc.mem = cfg->mem;
 	if (getrandom(&sc.key, sizeof(sc.key), 0) != sizeof(sc.key)) {

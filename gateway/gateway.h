@@ -48,6 +48,7 @@ struct gateway_config {
 	uint16_t mtu; /* of the guest's interface: IP bytes per frame */
 	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* told by DHCP; "": nothing is */
 	char search[STACK_SEARCH_LEN]; /* domains with blanks between, told by DHCP and router advertisements */
+	struct stack_boot boot; /* told by DHCP */
 
 	bool host_loopback;		     /* the gateway address leads to the host's loopback, and the host's own addresses are open */
 	bool own_addresses;		     /* they are open anyway */
