@@ -65,10 +65,9 @@ struct dns_query {
 	unsigned generation;  /* of the servers that the next two lines count */
 	unsigned server;      /* the one being asked, while there is a socket */
 	unsigned tried, dead; /* bits: asked in this round; refused or unreachable, not to be asked again */
-	uint16_t guest_id;
 	uint32_t limit; /* the largest answer that the guest can take */
-	uint32_t q_end; /* where the question ends */
 	uint32_t len;
+	struct dns_wire_query asked;
 	uint8_t msg[]; /* under our id */
 };
 
@@ -102,9 +101,9 @@ static void dns_query_deliver(struct dns_query *q, uint8_t *m, uint32_t len)
 {
 	struct dns_relay *r = q->relay;
 
-	bytes_put16(m, q->guest_id);
+	bytes_put16(m, q->asked.id);
 	if (len > q->limit)
-		len = dns_wire_truncate(m, q->q_end);
+		len = dns_wire_put_opt(m, dns_wire_truncate(m, q->asked.end), &q->asked, DNS_QUERY_MAX);
 	r->cfg.answer(r->cfg.arg, &q->tuple, m, len);
 	dns_query_end(q);
 }
@@ -113,10 +112,12 @@ static void dns_query_deliver(struct dns_query *q, uint8_t *m, uint32_t len)
 static void dns_query_fail(struct dns_query *q)
 {
 	struct dns_relay *r = q->relay;
+	uint32_t len;
 
 	if (r->cfg.n_servers)
 		reason_count(r->cfg.drops, R_DNS_TIMEOUT);
-	dns_query_deliver(q, r->buf, dns_wire_put_servfail(r->buf, q->msg, q->q_end));
+	len = dns_wire_put_servfail(r->buf, q->msg, q->asked.end);
+	dns_query_deliver(q, r->buf, dns_wire_put_opt(r->buf, len, &q->asked, DNS_QUERY_MAX));
 }
 
 /* The best server outside `skip`: healthy ones as configured, then those whose penalty ends first.  -1: none.  tcp: for a flow over TCP. */
@@ -293,7 +294,7 @@ static void dns_query_event(struct dns_sock *s, uint32_t events, int64_t now)
 			dns_query_go_on(q, now);
 			return;
 		}
-		if (dns_wire_is_answer(r->buf, (uint32_t)n, q->msg, q->q_end)) {
+		if (dns_wire_is_answer(r->buf, (uint32_t)n, q->msg, q->asked.end)) {
 			dns_query_answered(q, (uint32_t)n, now);
 			return;
 		}
@@ -322,7 +323,7 @@ static struct dns_query *dns_relay_find(const struct dns_relay *r, uint32_t hash
 	for (struct htab_node *n = htab_first(&r->by_guest, hash); n; n = htab_next(&r->by_guest, n)) {
 		struct dns_query *q = container_of(n, struct dns_query, by_guest);
 
-		if (q->guest_id == bytes_get16(r->buf) && q->len == len && tuple_eq(&q->tuple, t) &&
+		if (q->asked.id == bytes_get16(r->buf) && q->len == len && tuple_eq(&q->tuple, t) &&
 		    !memcmp(q->msg + 2, r->buf + 2, len - 2))
 			return q;
 	}
@@ -350,7 +351,6 @@ static struct dns_query *dns_query_new(struct dns_relay *r, const struct tuple *
 	q->relay = r;
 	q->generation = r->generation;
 	q->tuple = *t;
-	q->guest_id = bytes_get16(r->buf);
 	q->len = len;
 	memcpy(q->msg, r->buf, len);
 	list_init(&q->node);
@@ -405,7 +405,7 @@ enum reason dns_relay_query(struct dns_relay *r, const struct tuple *t, const st
 	q = dns_query_new(r, t, len, hash, now);
 	if (!q)
 		return R_NO_MEMORY;
-	q->q_end = m.end;
+	q->asked = m;
 	q->limit = MIN(m.udp, r->cfg.max_answer);
 	r->queries++;
 	return dns_query_start(q, now);

@@ -4,7 +4,7 @@
  * Trap: an ICMP error fails the next call on the socket, whomever that pings; so a request is sent once more (the failed call took the
  * error; a local one comes again), and the queue (IP_RECVERR) tells who was meant and which request.
  * Trap: the filter is ours: the kernel hands a ping socket every reply with its id, whoever sent it, also when it is connected.
- * System calls: socket setsockopt bind sendmsg recvmsg close getrandom getsockopt.
+ * System calls: socket setsockopt bind sendmsg recvmsg close getrandom getsockopt; if_nametoindex() makes its own.
  */
 #include "gateway/flow_echo.h"
 
@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -43,6 +44,7 @@ struct echo_sock {
 	struct loop_reap reap;
 	struct endpoint guest; /* port: the guest's id */
 	int64_t used;
+	unsigned ifindex; /* what it was bound to, as flow_echo's */
 	bool v6, dont_fragment;
 	struct echo too_big; /* the last request that this host would not send whole */
 	uint64_t peers[ECHO_PEER_BITS / 64];
@@ -56,6 +58,7 @@ struct flow_echo {
 	struct siphash_key key;
 	struct flow_echo_stats stats;
 	int64_t share; /* descriptors that are ours at most */
+	unsigned ifindex; /* of --outbound-if; 0: none is given, or it has never been there */
 	bool warned;
 	uint8_t buf[ECHO_PACKET_MAX]; /* one packet, valid within one call */
 };
@@ -330,6 +333,7 @@ static enum reason echo_open(struct flow_echo *t, const struct endpoint *guest, 
 	}
 	s->table = t;
 	s->guest = *guest;
+	s->ifindex = t->ifindex;
 	s->v6 = !addr_is_v4(&guest->addr);
 	s->dont_fragment = s->v6; /* the kernel's default for IPv4 is set by the first request */
 	s->watch.fn = echo_event;
@@ -408,6 +412,10 @@ enum reason flow_echo_send(struct flow_echo *t, const struct echo *e, const stru
 	r = n < ECHO_PIECES ? t->env.map(t->env.arg, &e->far, &to) : R_L4_LENGTH;
 	if (!r && !addr_eq(&to, &e->far))
 		r = R_HOST_LOOPBACK; /* the gateway's own addresses are the core's to answer; nothing else leads elsewhere */
+	if (!r && s && s->ifindex != t->ifindex) {
+		echo_end(s); /* bound to an interface that is no more */
+		s = NULL;
+	}
 	if (!r && !s)
 		r = echo_open(t, &guest, now, &s);
 	if (r)
@@ -442,11 +450,20 @@ struct flow_echo *flow_echo_new(const struct flow_echo_env *env)
 	t->share = hostsock_share(ECHO_SHARE);
 	t->timer.fn = echo_timer;
 	list_init(&t->lru);
+	flow_echo_host_changed(t);
 	if (htab_init(&t->socks) && getrandom(&t->key, sizeof(t->key), 0) == sizeof(t->key))
 		return t;
 	htab_clear(&t->socks);
 	g_free(t);
 	return NULL;
+}
+
+void flow_echo_host_changed(struct flow_echo *t)
+{
+	unsigned ifindex = *t->env.origin->outbound_if ? if_nametoindex(t->env.origin->outbound_if) : 0;
+
+	if (ifindex) /* while it is away, the old sockets may as well wait for it */
+		t->ifindex = ifindex;
 }
 
 void flow_echo_free(struct flow_echo *t)

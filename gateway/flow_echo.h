@@ -54,6 +54,10 @@ void flow_echo_free(struct flow_echo *t); /* before loop_free(); NULL is a no-op
 /* stack_host.echo: sends at once. */
 enum reason flow_echo_send(struct flow_echo *t, const struct echo *e, const struct iovec *data, int n, uint32_t len, int64_t now);
 
+/* Interfaces of the host have changed.  A socket is bound to --outbound-if by its number: where that is another now, sockets made before are
+ * left behind one by one, at the next ping of their id. */
+void flow_echo_host_changed(struct flow_echo *t);
+
 void flow_echo_stats(const struct flow_echo *t, struct flow_echo_stats *ret);
 
 #endif

@@ -257,6 +257,7 @@ static void gw_host_changed(struct loop_timer *t, int64_t now)
 	gw->hostinfo->changes = 0;
 	dns_relay_host_changed(gw->dns, now);
 	flow_dgram_host_changed(gw->udp);
+	flow_echo_host_changed(gw->echo);
 }
 
 /* DNS over TCP: the next name server. */

@@ -247,27 +247,69 @@ static void fwd_undo(struct fwd_flow *f)
 	g_free(f);
 }
 
-int guestfwd_restore(struct guestfwd *g, struct stack *st, const struct guestfwd_import *in)
+/* A connection that may be carried on, in no table yet. */
+static int fwd_prepare(struct guestfwd *g, struct stack *st, const struct guestfwd_import *in, struct fwd_flow **ret)
 {
 	struct fwd_place *p = fwd_find(g, &in->tcp.tuple.far);
 	struct tcp_conn *c;
-	struct fwd_flow *f;
 	enum reason r;
 
 	if (!p || !p->target.write)
 		return -ENOENT;
+	if (in->said_len > STAGE_SIZE || tcp_export_check(st, &in->tcp))
+		return -EINVAL;
 	r = fwd_open(g, p, &c);
 	if (r)
 		return r == R_FLOW_CAP ? -ENOSPC : -ENOMEM;
-	f = container_of(c, struct fwd_flow, conn);
-	f->stage.eof = in->tcp.state != TCP_ESTABLISHED && in->tcp.state != TCP_FIN_WAIT_1 && in->tcp.state != TCP_FIN_WAIT_2;
-	if (!stage_push(&f->stage, in->said, in->said_len) ||
-	    tcp_conn_import(st, c, &in->tcp, &f->stage.up, loop_now(g->env.loop))) {
+	*ret = container_of(c, struct fwd_flow, conn);
+	stage_push(&(*ret)->stage, in->said, in->said_len);
+	(*ret)->stage.eof = in->ended;
+	return 0;
+}
+
+/* The guest that is carried on does not know of a connection that was here. */
+static void fwd_displace(struct stack *st, const struct tuple *t, int64_t now)
+{
+	struct tcp_conn *c = tcp_conn_find(st, t);
+
+	if (c && c->owner == GUESTFWD_OWNER)
+		tcp_export_release(c);
+	else if (c)
+		tcp_conn_drop(c, R_SHUTDOWN, now);
+}
+
+static void fwd_carry_on(struct fwd_flow *f, struct stack *st, const struct guestfwd_import *in)
+{
+	int64_t now = loop_now(f->fwd->env.loop);
+	enum reason r;
+
+	fwd_displace(st, &in->tcp.tuple, now);
+	r = tcp_conn_import(st, &f->conn, &in->tcp, &f->stage.up, now);
+	if (r) {
+		reason_count(f->fwd->env.closes, r);
 		fwd_undo(f);
-		return -EINVAL;
-	}
-	if (in->heard_len)
+	} else if (in->heard_len) {
 		f->stage.write(in->heard, in->heard_len, f->stage.write_arg);
+	}
+}
+
+int guestfwd_restore(struct guestfwd *g, struct stack *st, const struct guestfwd_import *in, unsigned n)
+{
+	struct fwd_flow *flows[GUESTFWD_FLOWS];
+	int err = n > GUESTFWD_FLOWS ? -ENOSPC : 0;
+	unsigned i = n;
+
+	while (i && !err) { /* from the oldest on */
+		err = fwd_prepare(g, st, &in[i - 1], &flows[i - 1]);
+		i -= !err;
+	}
+	if (err) {
+		for (; i < n && n <= GUESTFWD_FLOWS; i++)
+			fwd_undo(flows[i]);
+		return err;
+	}
+	for (i = n; i--;)
+		fwd_carry_on(flows[i], st, &in[i]);
 	return 0;
 }
 

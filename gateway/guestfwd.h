@@ -6,7 +6,7 @@
  *	guest's SYN --> place with a function: accepted in this turn;  command: a pair of sockets, one becomes its standard input, output
  *	and error;  unix socket: connected to.  A failure refuses the SYN, as with every dial.
  *
- * Caps: GUESTFWD_PLACES places, GUESTFWD_FLOWS connections to functions (64 KiB each).
+ * Caps: GUESTFWD_PLACES places, GUESTFWD_FLOWS connections to functions (STAGE_SIZE each).
  * Below: loop.h, stage.h, flow_tcp.h, slirp/tcp_open.h.  Above: gateway.c, and through it gateway/doors.
  */
 #ifndef GATEWAY_GUESTFWD_H
@@ -69,11 +69,13 @@ struct guestfwd_import {
 	struct tcp_export tcp;
 	const uint8_t *heard, *said;
 	uint32_t heard_len, said_len;
+	bool ended; /* behind what was said stands the end */
 };
 
-/* Goes on with it.  0; -ENOENT: there is no function at its far end; -EINVAL: no connection can look like this, or more was said than a
- * stage holds; -ENOSPC; -ENOMEM. */
-int guestfwd_restore(struct guestfwd *g, struct stack *st, const struct guestfwd_import *in);
+/* Goes on with n of them, the newest first; connections that have their addresses and ports give way.  All or none: -ENOENT: there is no
+ * function at a far end; -EINVAL: no connection can look like this, or more was said than a stage holds; -ENOSPC; -ENOMEM.  0: they are
+ * there; one that the stack has no room for, or whose ports rest in time-wait, has ended at once. */
+int guestfwd_restore(struct guestfwd *g, struct stack *st, const struct guestfwd_import *in, unsigned n);
 
 /* The newest connection to the function at this place: bytes it takes now, 0 also when there is none. */
 uint32_t guestfwd_room(const struct guestfwd *g, const struct endpoint *at);

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { STAGE_SIZE = 65536 };
+enum { STAGE_SIZE = 131072 }; /* what a state that another implementation has saved may bring */
 
 struct stage {
 	struct upstream up;

@@ -107,7 +107,7 @@ bool guests_lease_get(const struct stack *st, unsigned n, struct mac *ret)
 
 void guests_lease_put(struct stack *st, unsigned n, const struct mac *mac)
 {
-	st->guests.leases[n] = (struct guests_entry){ .mac = *mac, .used = ++st->guests.clock };
+	st->guests.leases[n] = mac ? (struct guests_entry){ .mac = *mac, .used = ++st->guests.clock } : (struct guests_entry){ .used = 0 };
 }
 
 bool guests_nth(const struct stack *st, unsigned n, struct addr *addr, struct mac *mac)

@@ -42,7 +42,7 @@ struct mac guests_mac(struct stack *st, const struct addr *addr);
 /* The address that DHCP gives this MAC: asked (NULL: it asked for none), if that is free and in the range; else the one it had; else a free one. */
 struct addr guests_lease(struct stack *st, const struct mac *mac, const struct addr *asked);
 
-/* The n-th lease, as it was saved or is to be: false: nobody has it. */
+/* The n-th lease, as it was saved or is to be; false, NULL: nobody has it. */
 bool guests_lease_get(const struct stack *st, unsigned n, struct mac *ret);
 void guests_lease_put(struct stack *st, unsigned n, const struct mac *mac);
 

@@ -86,7 +86,7 @@ static bool export_windows_good(const struct tcp_export *e)
 	       e->max_snd_wnd <= 65535u << e->snd_wscale && e->snd_wnd <= e->max_snd_wnd;
 }
 
-static enum reason export_check(struct stack *st, const struct tcp_export *e, int64_t now)
+enum reason tcp_export_check(struct stack *st, const struct tcp_export *e)
 {
 	const struct endpoint *guest = &e->tuple.guest, *far = &e->tuple.far;
 	bool v4 = addr_is_v4(&guest->addr);
@@ -97,9 +97,7 @@ static enum reason export_check(struct stack *st, const struct tcp_export *e, in
 		return R_SPOOFED_ADDR;
 	if (!guest->port || !far->port || e->mss < EXPORT_MSS_MIN || !e->rcv_mss || !export_state_good(e) || !export_windows_good(e))
 		return R_IMPORT_INVALID;
-	if (!tcp_connect_free(st, &e->tuple, now))
-		return R_TUPLE_BUSY;
-	return tcp_open_room(st) ? R_ACCEPTED : R_NO_MEMORY;
+	return R_ACCEPTED;
 }
 
 /* What this link carries, which may be less than what the old one did. */
@@ -112,10 +110,14 @@ static uint16_t export_mss(const struct stack *st, const struct tcp_export *e)
 
 enum reason tcp_conn_import(struct stack *st, struct tcp_conn *c, const struct tcp_export *e, struct upstream *up, int64_t now)
 {
-	enum reason r = export_check(st, e, now);
+	enum reason r = tcp_export_check(st, e);
 
 	if (r)
 		return r;
+	if (!tcp_connect_free(st, &e->tuple, now))
+		return R_TUPLE_BUSY;
+	if (!tcp_open_room(st))
+		return R_NO_MEMORY;
 	tcp_open_begin(st, c, &e->tuple, now);
 	c->up = up;
 	c->ts_ok = e->ts_ok;

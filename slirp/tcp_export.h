@@ -35,6 +35,9 @@ enum reason tcp_conn_export(struct tcp_conn *c, struct tcp_export *ret, int64_t 
 /* The connection is somebody else's: out of this stack, tcp_gone with R_EXPORTED; neither guest nor upstream are told. */
 void tcp_export_release(struct tcp_conn *c);
 
+/* Could e be a connection whose guest is one of this stack's?  R_ACCEPTED, IMPORT_INVALID, FAMILY_OFF, SPOOFED_ADDR, as below. */
+enum reason tcp_export_check(struct stack *st, const struct tcp_export *e);
+
 /* A connection of e, whose guest is one of this stack's.  c is zeroed memory of the host's, up is where e left off.  What the guest has not
  * acknowledged is sent again.  R_ACCEPTED; else c and up stay the caller's: IMPORT_INVALID (no connection can look like this), FAMILY_OFF,
  * SPOOFED_ADDR (not a guest of ours), TUPLE_BUSY, NO_MEMORY. */

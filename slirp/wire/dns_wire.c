@@ -14,6 +14,7 @@ enum {
 
 /* Bits of the third and fourth byte. */
 enum { DNS_QR = 0x80, DNS_OPCODE = 0x78, DNS_TC = 0x02, DNS_RD = 0x01, DNS_RA = 0x80, DNS_CD = 0x10, DNS_RCODE = 0x0f };
+enum { DNS_DO = 0x80 }; /* of an OPT record's seventh byte behind its name */
 enum { DNS_FORMERR = 1, DNS_SERVFAIL = 2, DNS_NOTIMP = 4 };
 
 /* Where the name at `at` ends; 0: malformed.  `pointers`: one may end it. */
@@ -33,16 +34,15 @@ static uint32_t name_end(const uint8_t *m, uint32_t len, uint32_t at, bool point
 	return 0;
 }
 
-/* One record at *at, which moves behind it.  *ret_type, *ret_class: its type and class, of a record whose name is the root; else 0. */
-static bool record_pass(const uint8_t *m, uint32_t len, uint32_t *at, uint16_t *ret_type, uint16_t *ret_class)
+/* One record at *at, which moves behind it.  *ret_opt: where its type stands, of an OPT record whose name is the root; else 0. */
+static bool record_pass(const uint8_t *m, uint32_t len, uint32_t *at, uint32_t *ret_opt)
 {
 	uint32_t fixed = name_end(m, len, *at, true);
 	bool root = fixed == *at + 1;
 
 	if (!fixed || len - fixed < DNS_RECORD || len - fixed - DNS_RECORD < bytes_get16(m + fixed + 8))
 		return false;
-	*ret_type = root ? bytes_get16(m + fixed) : 0;
-	*ret_class = root ? bytes_get16(m + fixed + 2) : 0;
+	*ret_opt = root && bytes_get16(m + fixed) == DNS_TYPE_OPT ? fixed : 0;
 	*at = fixed + DNS_RECORD + bytes_get16(m + fixed + 8);
 	return true;
 }
@@ -62,14 +62,17 @@ enum reason dns_wire_query_parse(const uint8_t *m, uint32_t len, struct dns_wire
 	q.end = at;
 	records = (uint32_t)bytes_get16(m + 6) + bytes_get16(m + 8) + bytes_get16(m + 10);
 	for (; records; records--) { /* each takes at least 11 bytes, so the message bounds this */
-		uint16_t type, size;
+		uint32_t opt;
+		uint16_t size;
 
-		if (!record_pass(m, len, &at, &type, &size))
+		if (!record_pass(m, len, &at, &opt))
 			return R_DNS_MALFORMED;
-		if (type != DNS_TYPE_OPT)
+		if (!opt)
 			continue;
+		size = bytes_get16(m + opt + 2);
 		q.edns = true;
 		q.udp = size > DNS_WIRE_UDP_MIN ? size : DNS_WIRE_UDP_MIN; /* RFC 6891 6.2.3 */
+		q.dnssec = m[opt + 6] & DNS_DO;
 	}
 	*ret = q;
 	return R_ACCEPTED;
@@ -102,6 +105,20 @@ uint32_t dns_wire_truncate(uint8_t *m, uint32_t q_end)
 	m[2] |= DNS_TC;
 	memset(m + 6, 0, 6);
 	return bytes_get16(m + 4) ? q_end : DNS_WIRE_HEADER;
+}
+
+uint32_t dns_wire_put_opt(uint8_t *m, uint32_t len, const struct dns_wire_query *q, uint16_t takes)
+{
+	uint8_t *opt = m + len;
+
+	if (!q->edns || len == DNS_WIRE_HEADER) /* without a question: from a server that does not know of EDNS */
+		return len;
+	memset(opt, 0, DNS_WIRE_OPT); /* the root; version 0, nothing extended */
+	bytes_put16(opt + 1, DNS_TYPE_OPT);
+	bytes_put16(opt + 3, takes);
+	opt[7] = q->dnssec ? DNS_DO : 0;
+	bytes_put16(m + 10, 1);
+	return len + DNS_WIRE_OPT;
 }
 
 uint32_t dns_wire_put_servfail(uint8_t *ret, const uint8_t *q, uint32_t q_end)

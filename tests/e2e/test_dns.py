@@ -145,6 +145,8 @@ def test_edns_sizes(dig, serve, relay, bufsize, size, cut):
     text = dig(relay, bufsize, "+ignore", f"size-{size}.test", "TXT", opts=["--mtu", "1400"]).text
     assert bool(re.search(r"flags:[a-z ]* tc[ ;]", text)) == cut
     assert size_of(text) < 100 if cut else size_of(text) == size
+    if cut:  # the server's OPT record is cut off with the rest, ours takes its place for who sent one
+        assert ("; EDNS: version: 0" in text) == (bufsize != "+noedns")
 
 
 @pytest.mark.parametrize("relay", RELAYS)
@@ -272,6 +274,21 @@ def test_unpredictable(guest, serve):
     guest("for i in range(64): dns_udp(DNS4, f'n{i}.test')", opts=servers_opts(FIRST), defaults=False)
     ports, ids = {where for _, where, _, _ in s.heard}, {number for _, _, number, _ in s.heard}
     assert len(s.heard) == 64 and len(ports) > 56 and len(ids) > 56 and 0x1234 not in ids
+
+
+def test_kept_port(guest, serve):
+    """Who keeps his port keeps ours, under a new id each time; another server, another port."""
+    first, second = serve(FIRST, SECOND)
+    g = guest("""
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.settimeout(LIMIT)
+sock.connect((DNS4, 53))
+for i in range(64):
+    sock.send(dns_query(f"n{i}.test", 1, 7))
+    assert sock.recv(4096)[:2] == bytes([0, 7])
+""", opts=servers_opts(FIRST, SECOND), defaults=False)
+    assert len({where for _, where, _, _ in first.heard}) == 1 and len({number for _, _, number, _ in first.heard}) > 56
+    assert len(first.heard) == 64 and not second.heard and "DNS_MISMATCH" not in g.stats["drops"]
 
 
 def test_stub_of_the_host(guest, serve):

@@ -254,6 +254,45 @@ for want in ("connected", "ENETUNREACH", "connected"):
     g.end()
 
 
+def ping_groups(text):
+    with open("/proc/sys/net/ipv4/ping_group_range", "w", encoding="ascii") as f:
+        f.write(text)
+
+
+def test_ping_by_an_interface_gone_and_back(start, uplink):
+    """--outbound-if comes back as another interface: pings of the same id use that at once, not when their socket has idled away."""
+    ping_groups("0 0")
+    g = start(TALK + """
+sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
+sock.settimeout(0.3)
+def ask(number=iter(range(1 << 16))):
+    seq = next(number)
+    head = struct.pack("!BBHHH", 8, 0, 0, 7, seq)
+    sock.sendto(head[:2] + struct.pack("!H", 0xffff - 0x800 - 7 - seq) + head[4:], (sys.argv[1], 0))
+    limit = time.monotonic() + 0.3
+    try:
+        while time.monotonic() < limit:
+            data = sock.recv(1000)[20:]
+            if data[0] == 0 and data[4:8] == head[4:8]:
+                return "reply"
+    except TimeoutError:
+        pass
+    return "silence"
+for want in ("reply", "silence", "reply"):
+    hear()
+    say(until(want, ask))
+""", FAR4, opts=["--outbound-if", "u0", "--root"])
+    try:
+        step(g, "reply")
+        run("link del u0")
+        step(g, "silence")
+        uplink.make()
+        step(g, "reply")
+        g.end()
+    finally:
+        ping_groups("1 0")
+
+
 def test_name_server_reachable_again(start, uplink):
     """A server that failed for want of a route is asked again as soon as there is one, not when its penalty of 30 s is over."""
     local = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

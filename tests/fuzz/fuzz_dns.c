@@ -21,7 +21,7 @@ static void fuzz_check(bool good)
 /* What must hold of every query that is accepted. */
 static void fuzz_query(const uint8_t *q, uint32_t len, const struct dns_wire_query *parsed)
 {
-	uint8_t *echo = g_memdup2(q, parsed->end), *fail = g_malloc(parsed->end);
+	uint8_t *echo = g_memdup2(q, parsed->end), *fail = g_malloc(parsed->end + (parsed->edns ? DNS_WIRE_OPT : 0));
 
 	fuzz_check(parsed->end >= DNS_WIRE_HEADER + 5 && parsed->end <= len && parsed->end <= DNS_WIRE_HEADER + DNS_WIRE_NAME_MAX + 4);
 	fuzz_check(parsed->udp >= DNS_WIRE_UDP_MIN && (parsed->edns || parsed->udp == DNS_WIRE_UDP_MIN));
@@ -32,6 +32,13 @@ static void fuzz_query(const uint8_t *q, uint32_t len, const struct dns_wire_que
 	fuzz_check(dns_wire_is_answer(echo, parsed->end, q, parsed->end));
 	fuzz_check(dns_wire_truncate(echo, parsed->end) == parsed->end && dns_wire_is_answer(echo, parsed->end, q, parsed->end));
 	fuzz_check(dns_wire_put_servfail(fail, q, parsed->end) == parsed->end && dns_wire_is_answer(fail, parsed->end, q, parsed->end));
+	if (parsed->edns) { /* and with an OPT record it is as good as a query of that kind */
+		struct dns_wire_query again;
+
+		fuzz_check(dns_wire_put_opt(fail, parsed->end, parsed, 4096) == parsed->end + DNS_WIRE_OPT);
+		fail[2] &= 0x7f;
+		fuzz_check(!dns_wire_query_parse(fail, parsed->end + DNS_WIRE_OPT, &again) && again.edns && again.dnssec == parsed->dnssec);
+	}
 	echo[0] ^= 1;
 	fuzz_check(!dns_wire_is_answer(echo, parsed->end, q, parsed->end));
 	g_free(echo);

@@ -123,10 +123,9 @@ static void relay_truncation(struct fixture *f, gconstpointer data)
 		g_assert_cmpuint(f->n_heard, ==, i + 1);
 		g_assert_cmpuint(f->heard.b[2] & 0x02, ==, row[i].cut ? 0x02 : 0);
 		if (row[i].cut) {
-			g_assert_cmpuint(f->heard.len, ==, q.len - (row[i].edns ? 11 : 0));
-			g_assert_cmpmem(f->heard.b + 4, 8, "\0\1\0\0\0\0\0\0", 8);
-			g_assert_cmpmem(f->heard.b + HEADER, f->heard.len - HEADER, q.b + HEADER,
-					f->heard.len - HEADER);
+			if (row[i].edns)
+				bytes_put16(q.b + q.len - 8, 4096); /* of the OPT record: what the relay takes */
+			g_assert_cmpmem(f->heard.b + 4, f->heard.len - 4, q.b + 4, q.len - 4);
 		} else {
 			g_assert_cmpuint(f->heard.len, ==, row[i].len);
 		}

@@ -183,6 +183,30 @@ static void test_servfail(void)
 	g_assert_true(answers(m, ASK_LEN));
 }
 
+/* RFC 6891 7: header, question and an OPT record to who sent one; DO comes back, the rest is ours. */
+static void test_put_opt(void)
+{
+	uint8_t q[ASK_LEN + DNS_WIRE_OPT], m[ASK_LEN + DNS_WIRE_OPT], want[] = "\0\0\x29\x10\0\0\0\0\0\0";
+	struct dns_wire_query parsed;
+
+	memcpy(q, ask, ASK_LEN);
+	memcpy(q + ASK_LEN, "\0\0\x29\x04\xd0\0\0\xff\xff\0\0", DNS_WIRE_OPT);
+	q[11] = 1;
+	for (int dnssec = 1; dnssec >= 0; dnssec--) {
+		q[ASK_LEN + 7] = dnssec ? 0xff : 0x7f;
+		want[7] = dnssec ? 0x80 : 0;
+		g_assert_cmpint(parse(q, sizeof(q), &parsed), ==, R_ACCEPTED);
+		g_assert_true(parsed.dnssec == dnssec);
+		g_assert_cmpuint(dns_wire_put_opt(m, dns_wire_put_servfail(m, q, ASK_LEN), &parsed, 4096), ==, sizeof(m));
+		g_assert_cmpmem(m + 4, 8, "\0\1\0\0\0\0\0\1", 8);
+		g_assert_cmpmem(m + ASK_LEN, DNS_WIRE_OPT, want, DNS_WIRE_OPT);
+	}
+	g_assert_cmpuint(dns_wire_put_opt(m, DNS_WIRE_HEADER, &parsed, 4096), ==, DNS_WIRE_HEADER); /* the server knows no EDNS */
+	g_assert_cmpint(parse(ask, ASK_LEN, &parsed), ==, R_ACCEPTED);
+	g_assert_cmpuint(dns_wire_put_opt(m, dns_wire_put_servfail(m, ask, ASK_LEN), &parsed, 4096), ==, ASK_LEN);
+	g_assert_cmpuint(m[11], ==, 0);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -193,5 +217,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/dns_wire/answer", test_answer);
 	g_test_add_func("/dns_wire/truncate", test_truncate);
 	g_test_add_func("/dns_wire/servfail", test_servfail);
+	g_test_add_func("/dns_wire/put_opt", test_put_opt);
 	return g_test_run();
 }
