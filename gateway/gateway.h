@@ -95,6 +95,8 @@ struct gateway_stats {
 void gateway_config_init(struct gateway_config *cfg);
 /* Sets a family's prefix and derives gateway, DNS and guest address from it. */
 void gateway_config_net(struct gateway_config *cfg, const struct prefix *net);
+/* What the core is told of it, all but the link and the key. */
+void gateway_config_stack(const struct gateway_config *cfg, struct stack_config *ret);
 
 struct gateway;
 
