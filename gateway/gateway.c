@@ -90,9 +90,7 @@ static void gw_tx_put(struct stack_host *h, struct tx_slot *slot, const struct f
 /* No descriptor is left: idle sockets of the DNS relay give one, then UDP. */
 static bool gw_give_way(void *arg)
 {
-	struct gateway *gw = arg;
-
-	return dns_relay_give_way(gw->dns) || flow_dgram_give_way(gw->udp);
+	return dns_relay_give_way(((struct gateway *)arg)->dns) || flow_dgram_give_way(((struct gateway *)arg)->udp);
 }
 
 static bool gw_is_dns(const struct gateway *gw, const struct endpoint *far)
@@ -337,6 +335,7 @@ static bool gw_make_udp(struct gateway *gw, GError **err)
 	env.map = gw_udp_map;
 	env.to_guest = gw_udp_to_guest;
 	env.error = gw_udp_error;
+	env.give_way = gw_give_way;
 	env.arg = gw;
 	gw->udp = flow_dgram_new(&env);
 	if (gw->udp)
