@@ -32,7 +32,6 @@ enum {
 	GATEWAY_SETTLE = 100000, /* microseconds from the first change of the host to what follows from it */
 	GATEWAY_DNS_ANSWER = 65535 - 40 - 8, /* beyond the guest's MTU it goes in fragments */
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
-	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
 };
 
 /* ------------------------------------------------------------------ what the core asks */
@@ -59,9 +58,7 @@ static void gw_tx_put(struct stack_host *h, struct tx_slot *slot, const struct f
 /* No descriptor is left: idle sockets of the DNS relay give one, then UDP. */
 static bool gw_give_way(void *arg)
 {
-	struct gateway *gw = arg;
-
-	return dns_relay_give_way(gw->dns) || flow_dgram_give_way(gw->udp);
+	return dns_relay_give_way(((struct gateway *)arg)->dns) || flow_dgram_give_way(((struct gateway *)arg)->udp);
 }
 
 static bool gw_is_dns(const struct gateway *gw, const struct endpoint *far)
@@ -261,33 +258,10 @@ static bool gw_no_memory(GError **err)
 
 static bool gw_make_stack(struct gateway *gw, GError **err)
 {
-	const struct gateway_config *cfg = &gw->cfg;
 	struct stack_config sc;
 
-	stack_config_init(&sc);
-	sc.v4 = cfg->v4;
-	sc.v6 = cfg->v6;
-	sc.gw_mac = cfg->gw_mac;
-	sc.gw_mac6 = cfg->gw_mac6;
-	sc.ll6 = cfg->ll6;
-	sc.any_guest = cfg->any_guest;
-	sc.dhcp_off = cfg->dhcp_off;
-	sc.isolated = cfg->restricted;
-	sc.guest_mac = cfg->guest_mac;
-	sc.gw4 = cfg->gw4;
-	sc.dns4 = cfg->dns4;
-	sc.guest4 = cfg->guest4;
-	sc.gw6 = cfg->gw6;
-	sc.dns6 = cfg->dns6;
-	sc.guest6 = cfg->guest6;
-	sc.net4 = cfg->net4;
-	sc.net6 = cfg->net6;
-	sc.slaac = cfg->slaac && cfg->net6.len == GATEWAY_SLAAC_LEN;
-	memcpy(sc.hostname, cfg->hostname, sizeof(sc.hostname));
-	memcpy(sc.domain, cfg->domain, sizeof(sc.domain));
-	memcpy(sc.search, cfg->search, sizeof(sc.search));
+	gateway_config_stack(&gw->cfg, &sc);
 	sc.link = gw->link->caps;
-	sc.mem = cfg->mem;
 	if (getrandom(&sc.key, sizeof(sc.key), 0) != sizeof(sc.key)) {
 		g_set_error_literal(err, G_FILE_ERROR, G_FILE_ERROR_FAILED, "the kernel gives no random bytes");
 		return false;
@@ -329,6 +303,7 @@ static bool gw_make_udp(struct gateway *gw, GError **err)
 	env.map = gw_udp_map;
 	env.to_guest = gw_udp_to_guest;
 	env.error = gw_udp_error;
+	env.give_way = gw_give_way;
 	env.arg = gw;
 	gw->udp = flow_dgram_new(&env);
 	if (gw->udp)

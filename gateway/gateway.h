@@ -48,6 +48,7 @@ struct gateway_config {
 	uint16_t mtu; /* of the guest's interface: IP bytes per frame */
 	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* told by DHCP; "": nothing is */
 	char search[STACK_SEARCH_LEN]; /* domains with blanks between, told by DHCP and router advertisements */
+	struct stack_boot boot; /* told by DHCP */
 
 	bool host_loopback;		     /* the gateway address leads to the host's loopback, and the host's own addresses are open */
 	bool own_addresses;		     /* they are open anyway */
@@ -94,6 +95,8 @@ struct gateway_stats {
 void gateway_config_init(struct gateway_config *cfg);
 /* Sets a family's prefix and derives gateway, DNS and guest address from it. */
 void gateway_config_net(struct gateway_config *cfg, const struct prefix *net);
+/* What the core is told of it, all but the link and the key. */
+void gateway_config_stack(const struct gateway_config *cfg, struct stack_config *ret);
 
 struct gateway;
 
