@@ -33,6 +33,8 @@ enum {
 	STACK_HOSTNAME_LEN = 64, /* with the closing NUL, as the two below */
 	STACK_DOMAIN_LEN = 254,
 	STACK_SEARCH_LEN = 1024,
+	STACK_BOOTFILE_LEN = 128, /* as the field of DHCPv4 */
+	STACK_TFTP_NAME_LEN = 256,
 };
 
 /* One frame or one super-frame from the guest.  Everything stays valid and unchanged until stack_flush() returns. */
@@ -121,6 +123,13 @@ struct stack_ncsi {
 	struct mac mac;	       /* of the management controller, where that manufacturer's command asks for it */
 };
 
+/* What DHCP tells guests that boot from the network; "", addr_any: nothing is said. */
+struct stack_boot {
+	char file[STACK_BOOTFILE_LEN]; /* a name, or a URL */
+	char tftp_name[STACK_TFTP_NAME_LEN];
+	struct addr next_server; /* IPv4: where the file is */
+};
+
 struct stack_config {
 	bool v4, v6;
 	struct mac gw_mac, guest_mac;
@@ -136,6 +145,7 @@ struct stack_config {
 	bool isolated;	/* DHCPv4 names neither router nor name server */
 	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* what DHCP tells the guest; "": nothing */
 	char search[STACK_SEARCH_LEN];	/* domains with blanks between them */
+	struct stack_boot boot;
 	struct stack_link link;
 	struct siphash_key key; /* random */
 	struct stack_tunables tune;
@@ -197,5 +207,7 @@ void stack_echo_error(struct stack *st, const struct echo *e, enum icmp_unreach 
 
 void stack_stats(const struct stack *st, struct stack_stats *ret);
 const struct stack_config *stack_cfg(const struct stack *st);
+/* The rows in force, to be read, and changed by stack_tunable_set(): from then on. */
+struct stack_tunables *stack_tune(struct stack *st);
 
 #endif

@@ -87,9 +87,21 @@ def _resolver(tmp_path_factory):
 DHCP = "ip link set eth0 up; udhcpc -i eth0 -f -q -n -t 10 -T 1 -O search -O tftp -O bootfile -s /dhcp"
 
 
+@pytest.fixture(name="files", scope="module")
+def _files(tmp_path_factory):
+    """What TFTP serves, and something beside it."""
+    top = tmp_path_factory.mktemp("tftp")
+    (top / "served" / "sub").mkdir(parents=True)
+    (top / "served" / "sub" / "big").write_bytes(os.urandom(1_000_003))
+    (top / "secret").write_text("secret")
+    (top / "served" / "out").symlink_to("../secret")
+    return top / "served"
+
+
 @pytest.fixture(name="vm", scope="module")
-def _vm(tmp_path_factory, echo):
-    machine = qemu.Vm(tmp_path_factory.mktemp("qemu"), LIBRARY, f",hostname=box,domainname=lab.test,guestfwd=tcp:10.0.2.100:7-tcp:127.0.0.1:{echo},"
+def _vm(tmp_path_factory, echo, files):
+    machine = qemu.Vm(tmp_path_factory.mktemp("qemu"), LIBRARY, f",hostname=box,domainname=lab.test,dnssearch=s1.test,dnssearch=s2.test,tftp={files},"
+                      f"tftp-server-name=tsrv,bootfile=boot.ipxe,guestfwd=tcp:10.0.2.100:7-tcp:127.0.0.1:{echo},"
                       "guestfwd=tcp::9-cmd:cat,hostfwd=tcp:127.0.0.1:0-:22")
     machine.ok(DHCP)
     yield machine
@@ -100,6 +112,8 @@ def test_dhcp(vm):
     env = dict(line.split("=", 1) for line in vm.ok("cat /tmp/dhcp").splitlines() if "=" in line)
     assert (env["ip"], env["mask"], env["router"], env["dns"], env["serverid"]) == ("10.0.2.15", "24", "10.0.2.2", "10.0.2.3", "10.0.2.2")
     assert (env["hostname"], env["domain"], env["lease"]) == ("box", "lab.test", "86400")
+    assert (env["tftp"], env["bootfile"], env["boot_file"]) == ("tsrv", "boot.ipxe", "boot.ipxe")
+    assert (env["search"], env["siaddr"]) == ("s1.test s2.test", "10.0.2.2")
 
 
 def test_ping(vm):
@@ -153,6 +167,17 @@ def test_http(vm, tmp_path):
         got = vm.ok(f"wget -q -O - http://10.0.2.2:{server.server_port}/page | sha256sum")
         assert got.split()[0] == hashlib.sha256((tmp_path / "page").read_bytes()).hexdigest()
         server.shutdown()
+
+
+@pytest.mark.parametrize("server", ["10.0.2.2", "fec0::2"])
+@pytest.mark.parametrize("blksize", [512, 1428, 16384])
+def test_tftp(vm, files, server, blksize):
+    """busybox reads a file, whatever it asks for; nothing outside of the directory."""
+    got = vm.ok(f"cd /tmp; tftp -g -b {blksize} -r sub/big -l got {server} && sha256sum < got")
+    assert got.split()[0] == hashlib.sha256((files / "sub" / "big").read_bytes()).hexdigest()
+    for name, word in [("../secret", "violation"), ("out", "violation"), ("nothing", "not found"), ("sub", "violation")]:
+        rc, text = vm.sh(f"cd /tmp; tftp -g -r {name} -l never {server}")
+        assert rc == 1 and word in text, (name, text)
 
 
 @pytest.mark.parametrize("server", ["10.0.2.3", "fec0::3"])
