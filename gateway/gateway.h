@@ -121,6 +121,11 @@ struct stack *gateway_stack(struct gateway *gw);
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret);
 
+/* The gateway's own rows in force, to be read, and changed by gateway_tunable_set(); the core's: stack_tune(gateway_stack()). */
+struct gateway_tunables *gateway_tunables(struct gateway *gw);
+/* Ends one TCP connection: RST to both sides.  False: there is none with these ends. */
+bool gateway_close_flow(struct gateway *gw, const struct tuple *t);
+
 /* Called once, from the loop, when the link has failed or its other side has gone; the gateway then does nothing more. */
 void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), void *arg);
 

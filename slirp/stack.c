@@ -260,3 +260,8 @@ const struct stack_config *stack_cfg(const struct stack *st)
 {
 	return &st->cfg;
 }
+
+struct stack_tunables *stack_tune(struct stack *st)
+{
+	return &st->cfg.tune;
+}

@@ -199,5 +199,7 @@ void stack_echo_error(struct stack *st, const struct echo *e, enum icmp_unreach 
 
 void stack_stats(const struct stack *st, struct stack_stats *ret);
 const struct stack_config *stack_cfg(const struct stack *st);
+/* The rows in force, to be read, and changed by stack_tunable_set(): from then on. */
+struct stack_tunables *stack_tune(struct stack *st);
 
 #endif

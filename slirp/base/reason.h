@@ -91,6 +91,7 @@
 	X(EXPORT_STATE, "connection that cannot be carried over now: it is being opened, or in the middle of a turn") \
 	X(IMPORT_INVALID, "state that no connection can have")                                         \
 	X(TUPLE_BUSY, "connection with the same ends exists, or has just ended")                       \
+	X(OPERATOR, "closed by the operator")                                                          \
 	X(SHUTDOWN, "gateway is shutting down")                                                        \
 	/* DNS relay */                                                                                \
 	X(DNS_OFF, "the name server's address, while name service is switched off")                    \
