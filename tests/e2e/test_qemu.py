@@ -234,6 +234,33 @@ def test_info_usernet(vm):
     assert re.search(r"^  Protocol\[State\]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ$", text, re.M)
 
 
+@pytest.mark.parametrize("card", ["virtio-net-pci", "e1000"])
+def test_network_boot(tmp_path, card):
+    """iPXE of the card's ROM: DHCP, its script by TFTP, 16 MB by TFTP, and a word over HTTP when it has them."""
+    said = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):
+            said.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+    (tmp_path / "big").write_bytes(os.urandom(16_000_000))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (tmp_path / "x.ipxe").write_text(f"#!ipxe\nimgfetch big\nimgfetch http://10.0.2.2:{server.server_port}/has-it\n")
+        machine = subprocess.Popen(["qemu-system-x86_64", "-accel", "tcg", "-m", "256", "-display", "none", "-nodefaults", "-boot", "n",
+                                    "-netdev", f"user,id=n0,tftp={tmp_path},bootfile=x.ipxe", "-device", f"{card},netdev=n0,bootindex=1"],
+                                   env={**os.environ, "LD_LIBRARY_PATH": LIBRARY}, stdin=subprocess.DEVNULL)
+        try:
+            until(lambda: said or machine.poll() is not None)
+        finally:
+            machine.kill()
+            machine.wait()
+            server.shutdown()
+    assert said == ["/has-it"]
+
+
 DISTRIBUTION = "/usr/lib/x86_64-linux-gnu"
 
 

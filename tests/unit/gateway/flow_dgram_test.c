@@ -302,6 +302,37 @@ static void test_descriptors_give_way(gconstpointer others)
 	close(fd);
 }
 
+/* No memory for any one thing that a session needs, the timer that ends it among them: refused, nothing is left, and the next one is served. */
+static void test_no_memory(void)
+{
+	struct mem mem = { 0 };
+	int fd = host_at(false, 0);
+	struct tuple t = tuple_to(false, GUEST_PORT, port_of(fd));
+	enum reason r = R_NO_MEMORY;
+	struct fixture f;
+	uint64_t k;
+
+	for (k = 0; r; k++) { /* a table of its own each time: room that was made stays */
+		begin(&f);
+		loop_use_mem(f.loop, &mem);
+		f.env.mem = &mem;
+		start(&f);
+		mem.fail_from = mem.asked + k;
+		mem.fail_count = 1;
+		r = guest_sends(&f, &t, 1, f.base);
+		g_assert_cmpint(r, ==, mem.failed ? R_NO_MEMORY : R_ACCEPTED);
+		g_assert_cmpuint(stats(&f).now, ==, !r);
+		g_assert_cmpuint(stats(&f).sockets, ==, !r);
+		mem = (struct mem){ 0 };
+		g_assert_cmpint(guest_sends(&f, &t, 1, f.base), ==, R_ACCEPTED);
+		g_assert_cmpuint(stats(&f).now, ==, 1);
+		g_assert_cmpint(host_gets(fd, NULL), ==, 1);
+		end(&f);
+	}
+	g_assert_cmpuint(k, >=, 4); /* socket, session, timer; and none */
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	isolate();
@@ -318,5 +349,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/flow_dgram/caps_lowered", test_caps_lowered);
 	g_test_add_data_func("/flow_dgram/descriptors_give_way", NULL, test_descriptors_give_way);
 	g_test_add_data_func("/flow_dgram/descriptors_given", "others", test_descriptors_give_way);
+	g_test_add_func("/flow_dgram/no_memory", test_no_memory);
 	return g_test_run();
 }
