@@ -37,6 +37,7 @@ enum {
 	OPEN_MS = 30000,
 	SETTLE_MS = 500,		/* after crr and idle, before descriptors are counted */
 	POLLS = 16384,
+	PROBE_MS = 1,			/* a kernel would wait for 200 */
 };
 
 static struct {
@@ -243,14 +244,19 @@ static void turn(int64_t until)
 {
 	int64_t left = (until - now_ns()) / 1000000;
 	uint32_t timeout = has_room || guest.todo ? 0 : left > 0 ? left : 0;
+	bool shut = streamer && phase == 'T' && peer_is_shut(streamer);
 	int n;
 
+	if (shut && timeout > PROBE_MS)
+		timeout = PROBE_MS;
 	n_polls = 0;
 	turns++;
 	lib.fill(slirp, &timeout, add_poll, NULL);
 	n = poll(polls, n_polls, timeout);
 	lib.poll(slirp, n < 0, get_revents, NULL);
 	guest_turn();
+	if (shut && peer_is_shut(streamer))
+		peer_probe(streamer);
 	if (has_room)
 		has_room = peer_stream(streamer);
 }
@@ -317,9 +323,10 @@ static void report(const char *name, int64_t ns, double cpu, uint64_t bytes, uin
 	printf("{\"phase\":\"%s\",\"seconds\":%.6f,\"cpu\":%.6f,\"bytes\":%" PRIu64 ",\"transactions\":%" PRIu64
 	       ",\"failed\":%" PRIu64 ",\"p50_us\":%.2f,\"p99_us\":%.2f,\"files_left\":%d,\"turns\":%" PRIu64
 	       ",\"notified\":%" PRIu64 ",\"frames_in\":%" PRIu64 ",\"frames_out\":%" PRIu64 ",\"resent\":%" PRIu64
+	       ",\"probes\":%" PRIu64
 	       ",\"disorder\":%" PRIu64 ",\"bad\":%" PRIu64 ",\"mss\":%u,\"scaled\":%d}\n",
 	       name, ns / 1e9, cpu, bytes, done, failed, percentile(0.5), percentile(0.99), files, turns - turned, notified,
-	       guest.frames_in, guest.frames_out, guest.resent, guest.disorder, guest.bad, streamer ? streamer->mss : 0,
+	       guest.frames_in, guest.frames_out, guest.resent, guest.probes, guest.disorder, guest.bad, streamer ? streamer->mss : 0,
 	       streamer ? streamer->scaled : 0);
 	fflush(stdout);
 }

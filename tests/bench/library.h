@@ -50,7 +50,7 @@ struct guest {
 	struct peer *by_port[65536];
 	struct peer *todo;		/* to be looked at after the turn */
 	unsigned opened;
-	uint64_t frames_in, frames_out, resent, disorder, bad, refused;
+	uint64_t frames_in, frames_out, resent, probes, disorder, bad, refused;
 };
 
 extern struct guest guest;
@@ -68,6 +68,9 @@ struct peer *peer_open(char kind);
 bool peer_send(struct peer *p, uint32_t len);
 /* Sends segments, full or, as Linux does, half the largest window, as long as the window and a turn allow.  True: there was room for more. */
 bool peer_stream(struct peer *p);
+/* Everything is acknowledged and the window is zero; sends a byte beyond it, whose answer tells whether it is still so. */
+bool peer_is_shut(const struct peer *p);
+void peer_probe(struct peer *p);
 void peer_fin(struct peer *p);
 void peer_reset(struct peer *p);	/* and forget it */
 void peer_forget(struct peer *p);

@@ -229,6 +229,23 @@ bool peer_stream(struct peer *p)
 	return true;
 }
 
+bool peer_is_shut(const struct peer *p)
+{
+	return p->state == PEER_UP && p->nxt == p->una && !p->wnd;
+}
+
+void peer_probe(struct peer *p)
+{
+	guest.probes++;
+	p->wnd = 1;
+	peer_send(p, 1);
+	if (p->nxt == p->una)
+		return;
+	p->nxt = p->una; /* not taken: it goes again with what follows */
+	if (p->wnd == 1)
+		p->wnd = 0;
+}
+
 void peer_fin(struct peer *p)
 {
 	if (p->fin_sent || p->state != PEER_UP)
@@ -390,16 +407,11 @@ static void acknowledge(struct peer *p)
 
 static void resend(struct peer *p)
 {
-	bool waits = p->kind == 'T' && p->state == PEER_UP && p->wnd < p->mss;
-
-	if ((p->nxt == p->una && !waits) || now_ns() - p->moved < RESEND_NS)
+	if (p->nxt == p->una || now_ns() - p->moved < RESEND_NS)
 		return;
 	guest.resent++;
 	p->moved = now_ns();
-	if (p->nxt == p->una) { /* asks for the window */
-		p->wnd = p->wnd ? p->wnd : 1;
-		peer_send(p, p->wnd);
-	} else if (p->state == PEER_SYN) {
+	if (p->state == PEER_SYN) {
 		send_syn(p);
 	} else if (p->fin_sent) {
 		control(p, p->nxt - 1, p->rcv, FIN | ACK);

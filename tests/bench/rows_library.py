@@ -74,7 +74,7 @@ def stream_figures(r):
     if not r["bytes"]:
         raise Failed("stalled: no byte arrived")
     return {"gbit": r["bytes"] * 8 / r["seconds"] / 1e9,
-            "cpu_gb": r["cpu"] / (r["bytes"] / 1e9), "resent": r["resent"]}
+            "cpu_gb": r["cpu"] / (r["bytes"] / 1e9), "probes": r["probes"], "resent": r["resent"]}
 
 
 def latency_figures(r):
@@ -159,6 +159,7 @@ def describe(row):
 
 COLUMNS = {
     "stream": [("gbit", "Gbit/s", "{:.2f}"), ("cpu_gb", "CPU s/GB", "{:.2f}"),
+               ("probes", "window probes", "{:.0f}"),
                ("resent", "resent", "{:.0f}")],
     "latency": [("per_s", "per s", "{:.0f}"), ("p50", "p50 us", "{:.1f}"),
                 ("p99", "p99 us", "{:.0f}"), ("cpu_us", "CPU us each", "{:.1f}"),
