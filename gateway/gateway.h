@@ -56,6 +56,7 @@ struct gateway_config {
 	bool restricted;		     /* nothing leads to the host or beyond; DHCP names neither router nor name server */
 	bool dns_off;			     /* the name server's address answers pings and nothing else */
 	bool dhcp_off;
+	struct stack_ncsi ncsi;		     /* a management controller is answered */
 	struct hostinfo *(*hostinfo)(GError **err); /* who knows them: hostinfo.h; needed unless they are open */
 	struct addr outbound4, outbound6;    /* source of outgoing connections; addr_any: the kernel chooses */
 	char outbound_if[IF_NAMESIZE];	     /* SO_BINDTODEVICE; "": none */

@@ -54,6 +54,7 @@ void gateway_config_stack(const struct gateway_config *cfg, struct stack_config 
 	ret->ll6 = cfg->ll6;
 	ret->any_guest = cfg->any_guest;
 	ret->dhcp_off = cfg->dhcp_off;
+	ret->ncsi = cfg->ncsi;
 	ret->isolated = cfg->restricted;
 	ret->guest_mac = cfg->guest_mac;
 	ret->gw4 = cfg->gw4;

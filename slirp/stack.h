@@ -116,6 +116,13 @@ struct stack_link {
 	uint32_t guest_queue; /* frames that the guest may have under way to us before the link drops any; 0: no such limit */
 };
 
+/* What a management controller is told (ncsi.h). */
+struct stack_ncsi {
+	bool on;	       /* else it is not answered */
+	uint32_t manufacturer; /* IANA enterprise number */
+	struct mac mac;	       /* of the management controller, where that manufacturer's command asks for it */
+};
+
 /* What DHCP tells guests that boot from the network; "", addr_any: nothing is said. */
 struct stack_boot {
 	char file[STACK_BOOTFILE_LEN]; /* a name, or a URL */
@@ -134,6 +141,7 @@ struct stack_config {
 	bool any_guest; /* guests are not configured but learned (guests.h): guest_mac and guest6 mean nothing, guest4 is the first DHCP lease */
 	bool slaac; /* any address of net6 that is not ours is the guest's; router advertisements then invite it to choose one */
 	bool dhcp_off;	/* DHCPv4 is silent */
+	struct stack_ncsi ncsi;
 	bool isolated;	/* DHCPv4 names neither router nor name server */
 	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* what DHCP tells the guest; "": nothing */
 	char search[STACK_SEARCH_LEN];	/* domains with blanks between them */

@@ -19,6 +19,7 @@ enum {
 	CONFIG_SINCE_OUTBOUND = 2, /* versions */
 	CONFIG_SINCE_DNS = 3,
 	CONFIG_SINCE_DHCP = 4,
+	CONFIG_SINCE_NCSI = 5,
 };
 
 #define CONFIG_UDP_IDLE (240ll * GATEWAY_S)
@@ -128,6 +129,11 @@ static void config_later(struct gateway_config *g, const SlirpConfig *cfg)
 		g->dns_off = cfg->disable_dns;
 	if (cfg->version >= CONFIG_SINCE_DHCP)
 		g->dhcp_off = cfg->disable_dhcp;
+	g->ncsi.on = true;
+	if (cfg->version >= CONFIG_SINCE_NCSI) {
+		g->ncsi.manufacturer = cfg->mfr_id;
+		memcpy(g->ncsi.mac.b, cfg->oob_eth_addr, sizeof(g->ncsi.mac.b));
+	}
 }
 
 /* Rules that the application knows nothing of, from whoever started it.  Fail closed. */
