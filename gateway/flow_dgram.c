@@ -258,7 +258,7 @@ static enum reason dgram_sock_make(struct flow_dgram *d, const struct endpoint *
 	if (!s)
 		return R_NO_MEMORY;
 	err = host_udp_open(&s->udp, &d->pool, &guest->addr, m);
-	if ((err == -EMFILE || err == -ENFILE) && flow_dgram_give_way(d))
+	if ((err == -EMFILE || err == -ENFILE) && ((d->env.give_way && d->env.give_way(d->env.arg)) || flow_dgram_give_way(d)))
 		err = host_udp_open(&s->udp, &d->pool, &guest->addr, m);
 	if (err) {
 		g_free(s);

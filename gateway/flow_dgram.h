@@ -44,6 +44,8 @@ struct flow_dgram_env {
 	/* As stack_dgram() and stack_dgram_error(). */
 	enum reason (*to_guest)(void *arg, const struct tuple *t, const struct dgram_meta *m, const struct iovec *iov, int n, uint32_t len);
 	void (*error)(void *arg, const struct tuple *t, enum icmp_unreach why, uint32_t mtu, const struct addr *from);
+	/* No descriptor is left: true if one was given up.  Asked before a session has to end, of which it may end one itself.  May be NULL. */
+	bool (*give_way)(void *arg);
 	void *arg;
 };
 

@@ -3,17 +3,13 @@
  * What it is not: logic.  Each callback of the core is handed to the file that knows.
  * Below: everything in gateway/.  Above: gateway/doors.
  */
-#include "gateway/gateway.h"
+#include "gateway/gateway_state.h"
 
 #include "gateway/dns_relay.h"
-#include "gateway/flow.h"
 #include "gateway/flow_dgram.h"
 #include "gateway/flow_echo.h"
-#include "gateway/flow_tcp.h"
 #include "gateway/guestfwd.h"
 #include "gateway/hostinfo.h"
-#include "gateway/inbound.h"
-#include "gateway/loop.h"
 #include "gateway/journal.h"
 #include "gateway/map.h"
 #include "gateway/publisher.h"
@@ -27,7 +23,6 @@
 #include <glib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 
 #define GATEWAY_RESOLV_CONF "/etc/resolv.conf"
 
@@ -37,34 +32,6 @@ enum {
 	GATEWAY_SETTLE = 100000, /* microseconds from the first change of the host to what follows from it */
 	GATEWAY_DNS_ANSWER = 65535 - 40 - 8, /* beyond the guest's MTU it goes in fragments */
 	GATEWAY_RCVBUF_BUDGET = 256 << 20, /* all that receive buffers may be raised by, bytes */
-	GATEWAY_SLAAC_LEN = 64, /* RFC 4291 2.5.1, RFC 2464 4 */
-};
-
-struct gateway {
-	struct gateway_config cfg;
-	struct stack_host host; /* what the core calls */
-	struct link *link;
-	struct loop *loop;
-	struct stack *stack;
-	struct flow_table flows;
-	struct host_tcp_pool pool;
-	struct hostsock_origin origin;
-	struct flow_tcp_env tcp_env, dns_env; /* dns_env: to name servers */
-	struct inbound inbound;
-	rlim_t descriptors; /* the limit */
-	struct flow_dgram *udp;
-	struct flow_echo *echo;
-	struct udp_publish *published;
-	struct guestfwd *guestfwd;
-	struct tftp *tftp; /* NULL: none */
-	struct dns_relay *dns;
-	struct resolv_watch *resolv; /* NULL: the name servers were given */
-	struct hostinfo *hostinfo;
-	struct loop_watch hostinfo_watch;
-	struct loop_timer host_settled; /* set while changes of the host gather */
-	struct reason_tally drops;
-	void (*on_gone)(void *arg, int err);
-	void *on_gone_arg;
 };
 
 /* ------------------------------------------------------------------ what the core asks */
@@ -91,9 +58,7 @@ static void gw_tx_put(struct stack_host *h, struct tx_slot *slot, const struct f
 /* No descriptor is left: idle sockets of the DNS relay give one, then UDP. */
 static bool gw_give_way(void *arg)
 {
-	struct gateway *gw = arg;
-
-	return dns_relay_give_way(gw->dns) || flow_dgram_give_way(gw->udp);
+	return dns_relay_give_way(((struct gateway *)arg)->dns) || flow_dgram_give_way(((struct gateway *)arg)->udp);
 }
 
 static bool gw_is_dns(const struct gateway *gw, const struct endpoint *far)
@@ -293,33 +258,10 @@ static bool gw_no_memory(GError **err)
 
 static bool gw_make_stack(struct gateway *gw, GError **err)
 {
-	const struct gateway_config *cfg = &gw->cfg;
 	struct stack_config sc;
 
-	stack_config_init(&sc);
-	sc.v4 = cfg->v4;
-	sc.v6 = cfg->v6;
-	sc.gw_mac = cfg->gw_mac;
-	sc.gw_mac6 = cfg->gw_mac6;
-	sc.ll6 = cfg->ll6;
-	sc.any_guest = cfg->any_guest;
-	sc.dhcp_off = cfg->dhcp_off;
-	sc.isolated = cfg->restricted;
-	sc.guest_mac = cfg->guest_mac;
-	sc.gw4 = cfg->gw4;
-	sc.dns4 = cfg->dns4;
-	sc.guest4 = cfg->guest4;
-	sc.gw6 = cfg->gw6;
-	sc.dns6 = cfg->dns6;
-	sc.guest6 = cfg->guest6;
-	sc.net4 = cfg->net4;
-	sc.net6 = cfg->net6;
-	sc.slaac = cfg->slaac && cfg->net6.len == GATEWAY_SLAAC_LEN;
-	memcpy(sc.hostname, cfg->hostname, sizeof(sc.hostname));
-	memcpy(sc.domain, cfg->domain, sizeof(sc.domain));
-	memcpy(sc.search, cfg->search, sizeof(sc.search));
+	gateway_config_stack(&gw->cfg, &sc);
 	sc.link = gw->link->caps;
-	sc.mem = cfg->mem;
 	if (getrandom(&sc.key, sizeof(sc.key), 0) != sizeof(sc.key)) {
 		g_set_error_literal(err, G_FILE_ERROR, G_FILE_ERROR_FAILED, "the kernel gives no random bytes");
 		return false;
@@ -361,6 +303,7 @@ static bool gw_make_udp(struct gateway *gw, GError **err)
 	env.map = gw_udp_map;
 	env.to_guest = gw_udp_to_guest;
 	env.error = gw_udp_error;
+	env.give_way = gw_give_way;
 	env.arg = gw;
 	gw->udp = flow_dgram_new(&env);
 	if (gw->udp)
@@ -528,73 +471,4 @@ void gateway_free(struct gateway *gw)
 	stack_free(gw->stack);
 	link_free(gw->link);
 	g_free(gw);
-}
-
-struct inbound *gateway_inbound(struct gateway *gw)
-{
-	return &gw->inbound;
-}
-
-void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), void *arg)
-{
-	gw->on_gone = fn;
-	gw->on_gone_arg = arg;
-}
-
-void gateway_count(struct gateway *gw, enum reason why)
-{
-	reason_count(&gw->drops, why);
-}
-
-struct udp_publish *gateway_udp_publish(struct gateway *gw)
-{
-	return gw->published;
-}
-
-struct guestfwd *gateway_guestfwd(struct gateway *gw)
-{
-	return gw->guestfwd;
-}
-
-struct stack *gateway_stack(struct gateway *gw)
-{
-	return gw->stack;
-}
-
-void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
-{
-	struct stack_stats ss;
-	struct flow_dgram_stats us;
-	struct flow_echo_stats es;
-
-	stack_stats(gw->stack, &ss);
-	flow_dgram_stats(gw->udp, &us);
-	flow_echo_stats(gw->echo, &es);
-	*ret = (struct gateway_stats){
-		.link_rx_frames = ss.rx_frames,
-		.link_rx_bytes = ss.rx_bytes,
-		.link_tx_frames = ss.tx_frames,
-		.link_tx_bytes = ss.tx_bytes,
-		.flows_opened = gw->flows.opened,
-		.flows_now = gw->flows.now,
-		.half_open_now = gw->flows.half.now,
-		.pressure_now = gw->flows.pressure.on,
-		.pressure_times = gw->flows.pressure.times,
-		.to_host_bytes = ss.to_host_bytes,
-		.to_guest_bytes = ss.to_guest_bytes,
-		.udp_sessions_opened = us.opened,
-		.udp_sessions_now = us.now,
-		.udp_sockets_now = us.sockets,
-		.udp_evicted = us.evicted,
-		.udp_to_host = us.to_host,
-		.udp_to_guest = us.to_guest,
-		.echo_sockets_now = es.now,
-		.echo_evicted = es.evicted,
-		.echo_to_host = es.to_host,
-		.echo_to_guest = es.to_guest,
-		.turns = loop_turns(gw->loop),
-		.drops = gw->drops,
-		.closes = gw->flows.closes,
-	};
-	dns_relay_stats(gw->dns, &ret->dns_queries, &ret->dns_answers);
 }

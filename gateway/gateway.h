@@ -48,6 +48,7 @@ struct gateway_config {
 	uint16_t mtu; /* of the guest's interface: IP bytes per frame */
 	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* told by DHCP; "": nothing is */
 	char search[STACK_SEARCH_LEN]; /* domains with blanks between, told by DHCP and router advertisements */
+	struct stack_boot boot; /* told by DHCP */
 
 	bool host_loopback;		     /* the gateway address leads to the host's loopback, and the host's own addresses are open */
 	bool own_addresses;		     /* they are open anyway */
@@ -55,6 +56,7 @@ struct gateway_config {
 	bool restricted;		     /* nothing leads to the host or beyond; DHCP names neither router nor name server */
 	bool dns_off;			     /* the name server's address answers pings and nothing else */
 	bool dhcp_off;
+	struct stack_ncsi ncsi;		     /* a management controller is answered */
 	struct hostinfo *(*hostinfo)(GError **err); /* who knows them: hostinfo.h; needed unless they are open */
 	struct addr outbound4, outbound6;    /* source of outgoing connections; addr_any: the kernel chooses */
 	char outbound_if[IF_NAMESIZE];	     /* SO_BINDTODEVICE; "": none */
@@ -94,6 +96,8 @@ struct gateway_stats {
 void gateway_config_init(struct gateway_config *cfg);
 /* Sets a family's prefix and derives gateway, DNS and guest address from it. */
 void gateway_config_net(struct gateway_config *cfg, const struct prefix *net);
+/* What the core is told of it, all but the link and the key. */
+void gateway_config_stack(const struct gateway_config *cfg, struct stack_config *ret);
 
 struct gateway;
 
@@ -117,6 +121,11 @@ void gateway_count(struct gateway *gw, enum reason why);
 struct stack *gateway_stack(struct gateway *gw);
 
 void gateway_stats(const struct gateway *gw, struct gateway_stats *ret);
+
+/* The gateway's own rows in force, to be read, and changed by gateway_tunable_set(); the core's: stack_tune(gateway_stack()). */
+struct gateway_tunables *gateway_tunables(struct gateway *gw);
+/* Ends one TCP connection: RST to both sides.  False: there is none with these ends. */
+bool gateway_close_flow(struct gateway *gw, const struct tuple *t);
 
 /* Called once, from the loop, when the link has failed or its other side has gone; the gateway then does nothing more. */
 void gateway_on_link_gone(struct gateway *gw, void (*fn)(void *arg, int err), void *arg);

@@ -1,41 +1,27 @@
-/* gateway_tunable.c - the defaults, and finding and checking a row by name.  See gateway_tunable.h. */
+/* gateway_tunable.c - the gateway's table of limits and its defaults.  See gateway_tunable.h. */
 #include "gateway/gateway_tunable.h"
 
 #include <stddef.h>
-#include <string.h>
 
-struct tunable_row {
-	const char *name;
-	size_t offset;
-	int64_t min, max;
+static const struct tunable_row gateway_tunable_rows[] = {
+#define GATEWAY_TUNABLE_ROW(row, unit, def, lo, hi, why) { #row, #unit, why, offsetof(struct gateway_tunables, row), def, lo, hi },
+	GATEWAY_TUNABLES(GATEWAY_TUNABLE_ROW)
+#undef GATEWAY_TUNABLE_ROW
 };
 
-static const struct tunable_row tunable_rows[] = {
-#define TUNABLE_ROW(row, unit, def, lo, hi, why) { #row, offsetof(struct gateway_tunables, row), lo, hi },
-	GATEWAY_TUNABLES(TUNABLE_ROW)
-#undef TUNABLE_ROW
-};
+const struct tunable_table gateway_tunable_table = TUNABLE_TABLE(gateway_tunable_rows);
 
 const struct gateway_tunables gateway_tunable_defaults = {
-#define TUNABLE_DEFAULT(row, unit, def, lo, hi, why) .row = def,
-	GATEWAY_TUNABLES(TUNABLE_DEFAULT)
-#undef TUNABLE_DEFAULT
+#define GATEWAY_TUNABLE_DEFAULT(row, unit, def, lo, hi, why) .row = def,
+	GATEWAY_TUNABLES(GATEWAY_TUNABLE_DEFAULT)
+#undef GATEWAY_TUNABLE_DEFAULT
 };
 
 bool gateway_tunable_set(struct gateway_tunables *t, const char *name, int64_t value, int64_t *ret_min, int64_t *ret_max)
 {
-	for (size_t i = 0; i < sizeof(tunable_rows) / sizeof(tunable_rows[0]); i++) {
-		const struct tunable_row *row = &tunable_rows[i];
+	const struct tunable_row *row = tunable_find(&gateway_tunable_table, name);
 
-		if (strcmp(row->name, name))
-			continue;
-		*ret_min = row->min;
-		*ret_max = row->max;
-		if (value < row->min || value > row->max)
-			return false;
-		memcpy((char *)t + row->offset, &value, sizeof(value));
-		return true;
-	}
-	*ret_min = *ret_max = 0;
-	return false;
+	*ret_min = row ? row->min : 0;
+	*ret_max = row ? row->max : 0;
+	return row && tunable_set(row, t, value);
 }

@@ -8,6 +8,8 @@
 #ifndef GATEWAY_GATEWAY_TUNABLE_H
 #define GATEWAY_GATEWAY_TUNABLE_H
 
+#include "slirp/base/tunable.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,6 +46,7 @@ struct gateway_tunables {
 };
 
 extern const struct gateway_tunables gateway_tunable_defaults;
+extern const struct tunable_table gateway_tunable_table;
 
 /* Sets the row called `name` after checking its range.  False: no such row (both 0), or out of range. */
 bool gateway_tunable_set(struct gateway_tunables *t, const char *name, int64_t value, int64_t *ret_min, int64_t *ret_max);

@@ -12,6 +12,8 @@
 #include "slirp/wire/l4_wire.h"
 #include "slirp/wire/names_wire.h"
 
+#include <glib.h>
+
 enum {
 	DHCP4_REPLY_MAX = 1472, /* whatever the client takes, no more than an Ethernet frame */
 	DHCP4_PARAMS_MAX = 255,
@@ -103,6 +105,25 @@ static void dhcp4_put_times(struct dhcp4 *d)
 	dhcp_wire_put32(&d->w, DHCP_OPT_T2, (uint32_t)(lease * 7ull / 8));
 }
 
+/* The class of a server of boot files by HTTP, without which UEFI does not take one (UEFI 2.10, 24.7.3). */
+static void dhcp4_put_class(struct dhcp4 *d)
+{
+	const char *file = d->st->cfg.boot.file;
+
+	if (g_str_has_prefix(file, "http://") || g_str_has_prefix(file, "https://"))
+		dhcp4_put_text(d, DHCP_OPT_CLASS, "HTTPClient");
+}
+
+/* For who boots from the network, asked or not: boot ROMs do not agree on what they ask for.  The name of the file stands in its field; as an option
+ * only who asked for it gets it. */
+static void dhcp4_put_boot(struct dhcp4 *d)
+{
+	dhcp4_put_text(d, DHCP_OPT_TFTP_NAME, d->st->cfg.boot.tftp_name);
+	dhcp4_put_class(d);
+	if (dhcp4_asked(d, DHCP_OPT_BOOTFILE))
+		dhcp4_put_text(d, DHCP_OPT_BOOTFILE, d->st->cfg.boot.file);
+}
+
 static void dhcp4_put_asked(struct dhcp4 *d)
 {
 	const struct stack_config *cfg = &d->st->cfg;
@@ -123,6 +144,7 @@ static void dhcp4_put_asked(struct dhcp4 *d)
 		dhcp4_put_text(d, DHCP_OPT_DOMAIN, cfg->domain);
 	if (dhcp4_asked(d, DHCP_OPT_SEARCH))
 		dhcp4_put_search(d);
+	dhcp4_put_boot(d);
 	dhcp4_put_fqdn(d);
 }
 
@@ -188,7 +210,11 @@ static enum reason dhcp4_answer(struct dhcp4 *d, enum dhcp_type type, bool rapid
 		a.ciaddr = d->q.ciaddr;
 	if (address)
 		a.yiaddr = d->address;
+	if (type != DHCP_NAK)
+		a.siaddr = cfg->boot.next_server;
 	dhcp_wire_begin(&d->w, buf, dhcp4_room(d), &a);
+	if (type != DHCP_NAK && *cfg->boot.file)
+		dhcp_wire_put_file(&d->w, cfg->boot.file);
 	d->w.overload = type != DHCP_BOOTP; /* a BOOTP client may look for a file there */
 	if (type != DHCP_BOOTP) {
 		dhcp_wire_put(&d->w, DHCP_OPT_TYPE, &b, 1);
@@ -198,7 +224,7 @@ static enum reason dhcp4_answer(struct dhcp4 *d, enum dhcp_type type, bool rapid
 	if (rapid)
 		dhcp_wire_put(&d->w, DHCP_OPT_RAPID_COMMIT, NULL, 0);
 	if (type == DHCP_NAK) {
-		dhcp4_put_text(d, DHCP_OPT_MESSAGE, "not the address of this guest");
+		dhcp4_put_text(d, DHCP_OPT_MESSAGE, cfg->any_guest ? "requested address not available" : "not the address of this guest");
 	} else {
 		if (type != DHCP_BOOTP && address)
 			dhcp4_put_times(d);

@@ -1,9 +1,14 @@
-/* dhcp6.c - the DHCPv6 server.  See dhcp6.h. */
+/* dhcp6.c - the DHCPv6 server.  See dhcp6.h.
+ *
+ * Where guests are learned (any_guest) it is stateless: INFORMATION-REQUEST is answered, identity associations are passed over (RFC 8415 6.1).
+ */
 #include "slirp/dhcp6.h"
 
 #include "slirp/stack_state.h"
 #include "slirp/wire/dhcp6_wire.h"
 #include "slirp/wire/names_wire.h"
+
+#include <glib.h>
 
 enum {
 	DHCP6_REPLY_MAX = 1232, /* the least MTU of IPv6 less its header; UDP's 8 are spared below */
@@ -51,12 +56,15 @@ static enum reason dhcp6_check(const struct dhcp6 *d)
 {
 	const struct dhcp6_msg *q = &d->q;
 	uint8_t type = q->type;
+	bool stateless = d->st->cfg.any_guest;
 
 	/* ADVERTISE, REPLY and RECONFIGURE are a server's: their rows are empty */
 	if (type >= sizeof(dhcp6_rules) / sizeof(dhcp6_rules[0]) || !dhcp6_rules[type].client_id)
 		return R_DHCP_TYPE;
+	if (stateless && type != DHCP6_INFORMATION_REQUEST) /* guests choose their addresses */
+		return R_DHCP_TYPE;
 	if (!dhcp6_kept(dhcp6_rules[type].client_id, q->client_id_len) || !dhcp6_kept(dhcp6_rules[type].server_id, q->server_id_len) ||
-	    !dhcp6_kept(dhcp6_rules[type].ia, q->n_ia))
+	    (!stateless && !dhcp6_kept(dhcp6_rules[type].ia, q->n_ia)))
 		return R_DHCP_MALFORMED;
 	if (q->server_id_len && (q->server_id_len != sizeof(d->duid) || memcmp(q->server_id, d->duid, sizeof(d->duid))))
 		return R_DHCP_OTHER_SERVER;
@@ -92,6 +100,22 @@ static void dhcp6_put_fqdn(struct dhcp6 *d)
 	dhcp6_wire_put(&d->w, DHCP6_OPT_FQDN, b, d->q.fqdn_len);
 }
 
+/* RFC 5970 3.1: the file by TFTP from our address, unless it is a URL itself. */
+static void dhcp6_put_bootfile(struct dhcp6 *d)
+{
+	const struct stack_config *cfg = &d->st->cfg;
+	char url[STACK_BOOTFILE_LEN + ADDR_STRLEN + 16], gw[ADDR_STRLEN];
+	int len;
+
+	if (!*cfg->boot.file || (d->q.has_oro && !dhcp6_wire_asks(&d->q, DHCP6_OPT_BOOTFILE_URL)))
+		return;
+	if (strstr(cfg->boot.file, "://"))
+		len = g_snprintf(url, sizeof(url), "%s", cfg->boot.file);
+	else
+		len = g_snprintf(url, sizeof(url), "tftp://[%s]/%s", addr_format(&cfg->gw6, gw), cfg->boot.file);
+	dhcp6_wire_put(&d->w, DHCP6_OPT_BOOTFILE_URL, url, (uint32_t)len);
+}
+
 /* The last options of a message: what does not fit is left out. */
 static void dhcp6_put_asked(struct dhcp6 *d)
 {
@@ -101,6 +125,7 @@ static void dhcp6_put_asked(struct dhcp6 *d)
 
 	if (!d->q.has_oro || dhcp6_wire_asks(&d->q, DHCP6_OPT_DNS))
 		dhcp6_wire_put(&d->w, DHCP6_OPT_DNS, cfg->dns6.b, sizeof(cfg->dns6.b));
+	dhcp6_put_bootfile(d);
 	dhcp6_put_fqdn(d);
 	if (len && (!d->q.has_oro || dhcp6_wire_asks(&d->q, DHCP6_OPT_SEARCH)))
 		dhcp6_wire_put(&d->w, DHCP6_OPT_SEARCH, b, len);

@@ -1,12 +1,13 @@
 /* stack.c - the front of the core: frames in by ethertype, flush and deadlines out.
  *
- * What it is not: protocol logic; ARP and NDP stand in neigh.c, IP in ip_in.c, TCP in tcp_*.c.
+ * What it is not: protocol logic; ARP and NDP stand in neigh.c, NC-SI in ncsi.c, IP in ip_in.c, TCP in tcp_*.c.
  * Below: neigh.h, ip_in.h, tcp_*.h.  Above: gateway/gateway.c, tests.
  */
 #include "slirp/stack.h"
 
 #include "slirp/ip_in.h"
 #include "slirp/ip_out.h"
+#include "slirp/ncsi.h"
 #include "slirp/neigh.h"
 #include "slirp/ra.h"
 #include "slirp/stack_state.h"
@@ -123,6 +124,8 @@ static enum reason stack_dispatch(struct stack *st, const struct frame *f, int64
 	struct eth eth;
 	enum reason r = eth_wire_parse(f->head, f->head_len, &eth);
 
+	if (!r && eth.type == ETH_TYPE_NCSI && st->cfg.ncsi.on)
+		return ncsi_in(st, f->head + ETH_HDR_LEN, f->head_len - ETH_HDR_LEN);
 	if (!r)
 		r = stack_check_macs(st, &eth);
 	if (r)
@@ -259,4 +262,9 @@ void stack_stats(const struct stack *st, struct stack_stats *ret)
 const struct stack_config *stack_cfg(const struct stack *st)
 {
 	return &st->cfg;
+}
+
+struct stack_tunables *stack_tune(struct stack *st)
+{
+	return &st->cfg.tune;
 }

@@ -33,6 +33,8 @@ enum {
 	STACK_HOSTNAME_LEN = 64, /* with the closing NUL, as the two below */
 	STACK_DOMAIN_LEN = 254,
 	STACK_SEARCH_LEN = 1024,
+	STACK_BOOTFILE_LEN = 128, /* as the field of DHCPv4 */
+	STACK_TFTP_NAME_LEN = 256,
 };
 
 /* One frame or one super-frame from the guest.  Everything stays valid and unchanged until stack_flush() returns. */
@@ -114,6 +116,20 @@ struct stack_link {
 	uint32_t guest_queue; /* frames that the guest may have under way to us before the link drops any; 0: no such limit */
 };
 
+/* What a management controller is told (ncsi.h). */
+struct stack_ncsi {
+	bool on;	       /* else it is not answered */
+	uint32_t manufacturer; /* IANA enterprise number */
+	struct mac mac;	       /* of the management controller, where that manufacturer's command asks for it */
+};
+
+/* What DHCP tells guests that boot from the network; "", addr_any: nothing is said. */
+struct stack_boot {
+	char file[STACK_BOOTFILE_LEN]; /* a name, or a URL */
+	char tftp_name[STACK_TFTP_NAME_LEN];
+	struct addr next_server; /* IPv4: where the file is */
+};
+
 struct stack_config {
 	bool v4, v6;
 	struct mac gw_mac, guest_mac;
@@ -125,9 +141,11 @@ struct stack_config {
 	bool any_guest; /* guests are not configured but learned (guests.h): guest_mac and guest6 mean nothing, guest4 is the first DHCP lease */
 	bool slaac; /* any address of net6 that is not ours is the guest's; router advertisements then invite it to choose one */
 	bool dhcp_off;	/* DHCPv4 is silent */
+	struct stack_ncsi ncsi;
 	bool isolated;	/* DHCPv4 names neither router nor name server */
 	char hostname[STACK_HOSTNAME_LEN], domain[STACK_DOMAIN_LEN]; /* what DHCP tells the guest; "": nothing */
 	char search[STACK_SEARCH_LEN];	/* domains with blanks between them */
+	struct stack_boot boot;
 	struct stack_link link;
 	struct siphash_key key; /* random */
 	struct stack_tunables tune;
@@ -189,5 +207,7 @@ void stack_echo_error(struct stack *st, const struct echo *e, enum icmp_unreach 
 
 void stack_stats(const struct stack *st, struct stack_stats *ret);
 const struct stack_config *stack_cfg(const struct stack *st);
+/* The rows in force, to be read, and changed by stack_tunable_set(): from then on. */
+struct stack_tunables *stack_tune(struct stack *st);
 
 #endif

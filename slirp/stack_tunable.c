@@ -1,35 +1,21 @@
-/* stack_tunable.c - finding and checking a row by name.  See stack_tunable.h. */
+/* stack_tunable.c - the core's table of limits.  See stack_tunable.h. */
 #include "slirp/stack_tunable.h"
 
 #include <stddef.h>
-#include <string.h>
 
-struct tunable_row {
-	const char *name;
-	size_t offset;
-	int64_t min, max;
+static const struct tunable_row stack_tunable_rows[] = {
+#define STACK_TUNABLE_ROW(row, unit, def, lo, hi, why) { #row, #unit, why, offsetof(struct stack_tunables, row), def, lo, hi },
+	STACK_TUNABLES(STACK_TUNABLE_ROW)
+#undef STACK_TUNABLE_ROW
 };
 
-static const struct tunable_row tunable_rows[] = {
-#define TUNABLE_ROW(row, unit, def, lo, hi, why) { #row, offsetof(struct stack_tunables, row), lo, hi },
-	STACK_TUNABLES(TUNABLE_ROW)
-#undef TUNABLE_ROW
-};
+const struct tunable_table stack_tunable_table = TUNABLE_TABLE(stack_tunable_rows);
 
 bool stack_tunable_set(struct stack_tunables *t, const char *name, int64_t value, int64_t *ret_min, int64_t *ret_max)
 {
-	for (size_t i = 0; i < sizeof(tunable_rows) / sizeof(tunable_rows[0]); i++) {
-		const struct tunable_row *row = &tunable_rows[i];
+	const struct tunable_row *row = tunable_find(&stack_tunable_table, name);
 
-		if (strcmp(row->name, name))
-			continue;
-		*ret_min = row->min;
-		*ret_max = row->max;
-		if (value < row->min || value > row->max)
-			return false;
-		memcpy((char *)t + row->offset, &value, sizeof(value));
-		return true;
-	}
-	*ret_min = *ret_max = 0;
-	return false;
+	*ret_min = row ? row->min : 0;
+	*ret_max = row ? row->max : 0;
+	return row && tunable_set(row, t, value);
 }

@@ -6,6 +6,8 @@
 #ifndef SLIRP_STACK_TUNABLE_H
 #define SLIRP_STACK_TUNABLE_H
 
+#include "slirp/base/tunable.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -53,6 +55,8 @@ struct stack_tunables {
 	STACK_TUNABLES(STACK_TUNABLE_FIELD)
 #undef STACK_TUNABLE_FIELD
 };
+
+extern const struct tunable_table stack_tunable_table;
 
 /* Sets the row called `name` after checking its range.  False: no such row (both 0), or out of range. */
 bool stack_tunable_set(struct stack_tunables *t, const char *name, int64_t value, int64_t *ret_min, int64_t *ret_max);

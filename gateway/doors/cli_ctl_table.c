@@ -6,6 +6,33 @@
 
 enum { INDENT = 2, COLUMN_GAP = 2 };
 
+static bool is_table(JsonNode *value)
+{
+	JsonArray *list = JSON_NODE_HOLDS_ARRAY(value) ? json_node_get_array(value) : NULL;
+
+	if (!list || !json_array_get_length(list))
+		return false;
+	for (guint i = 0; i < json_array_get_length(list); i++)
+		if (!JSON_NODE_HOLDS_OBJECT(json_array_get_element(list, i)))
+			return false;
+	return true;
+}
+
+/* A list of things that have names, as the names; in brackets what is not required. */
+static char *names_of(JsonArray *list)
+{
+	GString *s = g_string_new(NULL);
+
+	for (guint i = 0; i < json_array_get_length(list); i++) {
+		JsonObject *o = json_array_get_object_element(list, i);
+		const char *name = json_object_get_string_member_with_default(o, "name", "?");
+		bool needed = json_object_get_boolean_member_with_default(o, "required", TRUE);
+
+		g_string_append_printf(s, "%s%s%s%s", i ? " " : "", needed ? "" : "[", name, needed ? "" : "]");
+	}
+	return g_string_free(s, FALSE);
+}
+
 /* One value in one line, without control characters. */
 static char *cell(JsonNode *value)
 {
@@ -17,24 +44,14 @@ static char *cell(JsonNode *value)
 		text = g_strdup(json_node_get_string(value));
 	else if (JSON_NODE_HOLDS_ARRAY(value) && !json_array_get_length(json_node_get_array(value)))
 		text = g_strdup("-");
+	else if (is_table(value))
+		text = names_of(json_node_get_array(value));
 	else
 		text = json_to_string(value, FALSE);
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
 	return text;
-}
-
-static bool is_table(JsonNode *value)
-{
-	JsonArray *list = JSON_NODE_HOLDS_ARRAY(value) ? json_node_get_array(value) : NULL;
-
-	if (!list || !json_array_get_length(list))
-		return false;
-	for (guint i = 0; i < json_array_get_length(list); i++)
-		if (!JSON_NODE_HOLDS_OBJECT(json_array_get_element(list, i)))
-			return false;
-	return true;
 }
 
 static void pad(GString *s, const char *text, glong width)

@@ -14,8 +14,10 @@
 
 enum { WRAP_EXIT_FAILED = 125, WRAP_EXIT_CANNOT = 126, WRAP_EXIT_NOT_FOUND = 127 };
 
+#define LIBRARY_NAME "libslirp.so.0"
+
 struct wrap_args {
-	const char *library;
+	const char *library; /* NULL: wrap_default() */
 	bool help;
 };
 
@@ -32,7 +34,7 @@ static bool set_help(void *ctx, const char *value, GError **err)
 }
 
 static const struct cli_option options[] = {
-	{ 0, "library", "DIR", "where libslirp.so.0 is; default: where it was installed", set_library },
+	{ 0, "library", "DIR", "where libslirp.so.0 is; default: where it was built or installed", set_library },
 	{ 'h', "help", NULL, "this text", set_help },
 	{ 0, NULL, NULL, NULL, NULL },
 };
@@ -41,6 +43,17 @@ static const char help[] = "Usage: slirpgate wrap [OPTIONS] [--] COMMAND [ARGUME
 			   "\n"
 			   "Runs COMMAND with slirpgate's libslirp.so.0 in place of the system's: qemu-system-x86_64 -netdev user, slirp4netns.\n"
 			   "\n";
+
+/* Where this program was built, if that is where it is, or else where the library was installed. */
+static char *wrap_default(void)
+{
+	g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+	g_autofree char *at = program ? g_path_get_dirname(program) : g_strdup(".");
+	g_autofree char *dir = g_build_filename(at, "gateway", "doors", NULL);
+	g_autofree char *library = g_build_filename(dir, LIBRARY_NAME, NULL);
+
+	return g_strdup(program && !access(library, F_OK) ? dir : SLIRPGATE_LIBRARY);
+}
 
 /* In front of what is there already. */
 static void wrap_path(const char *dir)
@@ -53,7 +66,7 @@ static void wrap_path(const char *dir)
 
 static int wrap_exec(const struct journal *journal, const char *dir, char **argv)
 {
-	g_autofree char *library = g_build_filename(dir, "libslirp.so.0", NULL);
+	g_autofree char *library = g_build_filename(dir, LIBRARY_NAME, NULL);
 	int e;
 
 	if (access(library, 04)) { /* to read */
@@ -70,7 +83,7 @@ static int wrap_exec(const struct journal *journal, const char *dir, char **argv
 int cli_wrap(int argc, char **argv)
 {
 	struct journal *journal = journal_new(STDERR_FILENO, JOURNAL_WARN);
-	struct wrap_args args = { .library = SLIRPGATE_LIBRARY };
+	struct wrap_args args = { 0 };
 	g_autoptr(GError) err = NULL;
 	int used = cli_option_parse(options, &args, argc, argv, &err), status = CLI_EXIT_USAGE;
 
@@ -84,7 +97,7 @@ int cli_wrap(int argc, char **argv)
 	} else if (used == argc) {
 		journal_say(journal, JOURNAL_ERROR, "wrap: a command is missing");
 	} else {
-		g_autofree char *dir = g_canonicalize_filename(args.library, NULL); /* the command may go elsewhere */
+		g_autofree char *dir = args.library ? g_canonicalize_filename(args.library, NULL) : wrap_default(); /* the command may go elsewhere */
 
 		status = wrap_exec(journal, dir, argv + used);
 	}

@@ -97,7 +97,7 @@ JsonNode *control_nothing(void)
 
 /* ---- the tables ---- */
 
-static const struct control_command *const tables[] = { control_general_commands, control_publish_commands };
+static const struct control_command *const tables[] = { control_general_commands, control_publish_commands, control_flow_commands };
 
 const struct control_command *control_command_find(const char *name)
 {

@@ -71,6 +71,7 @@ JsonNode *control_command_run(const struct control_command *c, const struct cont
 /* Tables of commands, each ended by a row without a name. */
 extern const struct control_command control_general_commands[]; /* control_command.c */
 extern const struct control_command control_publish_commands[]; /* control_publish.c */
+extern const struct control_command control_flow_commands[];    /* control_flows.c */
 
 /* For handlers: an empty object as "return". */
 JsonNode *control_nothing(void);

@@ -5,6 +5,7 @@
 #include "gateway/doors/libslirp_state.h"
 
 #include "gateway/hostinfo.h"
+#include "slirp/wire/names_wire.h"
 
 #include <glib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ enum {
 	CONFIG_SINCE_OUTBOUND = 2, /* versions */
 	CONFIG_SINCE_DNS = 3,
 	CONFIG_SINCE_DHCP = 4,
+	CONFIG_SINCE_NCSI = 5,
 };
 
 #define CONFIG_UDP_IDLE (240ll * GATEWAY_S)
@@ -70,13 +72,20 @@ static void config_addresses(struct gateway_config *g, const SlirpConfig *cfg)
 	memcpy(g->gw_mac6.b + 2, cfg->vhost6.s6_addr + 12, 4);
 }
 
+static bool config_is_domain(const char *name)
+{
+	uint8_t labels[NAMES_NAME_MAX];
+
+	return !strpbrk(name, " \t") && names_wire_put(labels, sizeof(labels), name, false);
+}
+
 /* The domains of a search list, with blanks between them; one that cannot be is left out. */
 static void config_search(struct gateway_config *g, const char **names)
 {
 	for (; names && *names; names++) {
 		size_t len = strlen(*names), used = strlen(g->search);
 
-		if (!len || strpbrk(*names, " \t") || used + len + 2 > sizeof(g->search))
+		if (!config_is_domain(*names) || used + len + 2 > sizeof(g->search))
 			g_log(LIBSLIRP_DOMAIN, G_LOG_LEVEL_WARNING, "failed to parse domain name '%s'", *names);
 		else
 			g_snprintf(g->search + used, sizeof(g->search) - used, "%s%s", used ? " " : "", *names);
@@ -90,7 +99,23 @@ static void config_texts(struct gateway_config *g, const SlirpConfig *cfg)
 	if (cfg->vdomainname)
 		g_strlcpy(g->domain, cfg->vdomainname, sizeof(g->domain));
 	config_search(g, cfg->vdnssearch);
+}
+
+/* The boot file comes from the gateway, unless the TFTP server is given as an address.  A name is told as it is and never looked up here: that
+ * could block. */
+static void config_boot(struct gateway_config *g, const SlirpConfig *cfg)
+{
+	struct addr server;
+
 	g->tftp = cfg->tftp_path;
+	g->boot.next_server = g->gw4;
+	if (cfg->bootfile)
+		g_strlcpy(g->boot.file, cfg->bootfile, sizeof(g->boot.file));
+	if (!cfg->tftp_server_name)
+		return;
+	g_strlcpy(g->boot.tftp_name, cfg->tftp_server_name, sizeof(g->boot.tftp_name));
+	if (addr_parse(cfg->tftp_server_name, &server, NULL) && addr_is_v4(&server))
+		g->boot.next_server = server;
 }
 
 /* What versions after the first have brought. */
@@ -104,6 +129,11 @@ static void config_later(struct gateway_config *g, const SlirpConfig *cfg)
 		g->dns_off = cfg->disable_dns;
 	if (cfg->version >= CONFIG_SINCE_DHCP)
 		g->dhcp_off = cfg->disable_dhcp;
+	g->ncsi.on = true;
+	if (cfg->version >= CONFIG_SINCE_NCSI) {
+		g->ncsi.manufacturer = cfg->mfr_id;
+		memcpy(g->ncsi.mac.b, cfg->oob_eth_addr, sizeof(g->ncsi.mac.b));
+	}
 }
 
 /* Rules that the application knows nothing of, from whoever started it.  Fail closed. */
@@ -156,6 +186,7 @@ bool libslirp_config(struct Slirp *s, const SlirpConfig *cfg)
 	g->tune.udp_replied = g->tune.udp_unreplied = g->tune.udp_published = CONFIG_UDP_IDLE;
 	config_addresses(g, cfg);
 	config_texts(g, cfg);
+	config_boot(g, cfg);
 	config_later(g, cfg);
 	config_policy(g);
 	return true;

@@ -19,6 +19,8 @@
 	X(SPOOFED_MAC, "source MAC is not the one this guest was given")                               \
 	X(SPOOFED_ADDR, "source address is not one this guest was given")                              \
 	X(BAD_GSO, "offload metadata contradicts the packet")                                          \
+	X(NCSI_SHORT, "NC-SI message that ends before its header or payload does")                     \
+	X(NCSI_TYPE, "NC-SI message that is no command")                                               \
 	/* ARP, NDP */                                                                                 \
 	X(ARP_MALFORMED, "ARP packet is not Ethernet/IPv4 or is too short")                            \
 	X(ARP_NOT_OURS, "ARP asks for an address the gateway does not answer for")                     \
@@ -91,6 +93,7 @@
 	X(EXPORT_STATE, "connection that cannot be carried over now: it is being opened, or in the middle of a turn") \
 	X(IMPORT_INVALID, "state that no connection can have")                                         \
 	X(TUPLE_BUSY, "connection with the same ends exists, or has just ended")                       \
+	X(OPERATOR, "closed by the operator")                                                          \
 	X(SHUTDOWN, "gateway is shutting down")                                                        \
 	/* DNS relay */                                                                                \
 	X(DNS_OFF, "the name server's address, while name service is switched off")                    \

@@ -51,6 +51,7 @@ enum dhcp6_option {
 	DHCP6_OPT_DNS = 23,
 	DHCP6_OPT_SEARCH = 24,
 	DHCP6_OPT_FQDN = 39,
+	DHCP6_OPT_BOOTFILE_URL = 59, /* RFC 5970 */
 };
 
 enum dhcp6_status {

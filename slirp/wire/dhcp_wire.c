@@ -10,7 +10,7 @@ enum {
 	AT_SNAME = 44,
 	SNAME_LEN = 64,
 	AT_FILE = 108,
-	FILE_LEN = 128,
+	FILE_LEN = DHCP_FILE_LEN,
 	AT_OPTIONS = DHCP_BOOTP_LEN + 4,
 	PIECE_MAX = 255,
 	PAD = 0,
@@ -179,6 +179,8 @@ static bool put_in_field(struct dhcp_writer *w, enum dhcp_option code, const voi
 	for (int i = 0; i < 2; i++) {
 		uint8_t *to = w->p + fields[i].at + w->used[i];
 
+		if (!i && w->file_taken)
+			continue;
 		if (w->used[i] + 2 + len + 1 > fields[i].len)
 			continue;
 		to[0] = (uint8_t)code;
@@ -225,6 +227,17 @@ bool dhcp_wire_put32(struct dhcp_writer *w, enum dhcp_option code, uint32_t v)
 
 	bytes_put32(b, v);
 	return dhcp_wire_put(w, code, b, sizeof(b));
+}
+
+bool dhcp_wire_put_file(struct dhcp_writer *w, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len >= FILE_LEN)
+		return false;
+	memcpy(w->p + AT_FILE, name, len + 1);
+	w->file_taken = true;
+	return true;
 }
 
 uint32_t dhcp_wire_end(struct dhcp_writer *w)

@@ -19,6 +19,7 @@ enum {
 	DHCP_MIN_LEN = 300,	/* RFC 1542 2.1: what a BOOTP message has at least */
 	DHCP_DEFAULT_MAX = 548, /* RFC 2131 2: 576 bytes of IP that every client can take */
 	DHCP_CHADDR_LEN = 16,
+	DHCP_FILE_LEN = 128,	/* of the field file, with a closing NUL */
 	DHCP_FLAG_BROADCAST = 0x8000,
 	DHCP_BOOTREQUEST = 1,
 	DHCP_BOOTREPLY = 2,
@@ -53,7 +54,10 @@ enum dhcp_option {
 	DHCP_OPT_MAX_SIZE = 57,
 	DHCP_OPT_T1 = 58,
 	DHCP_OPT_T2 = 59,
+	DHCP_OPT_CLASS = 60,
 	DHCP_OPT_CLIENT_ID = 61,
+	DHCP_OPT_TFTP_NAME = 66,
+	DHCP_OPT_BOOTFILE = 67,
 	DHCP_OPT_RAPID_COMMIT = 80, /* RFC 4039 */
 	DHCP_OPT_FQDN = 81,	    /* RFC 4702 */
 	DHCP_OPT_SEARCH = 119,	    /* RFC 3397 */
@@ -90,6 +94,7 @@ struct dhcp_writer {
 	uint8_t *p;
 	uint32_t len, room;
 	bool overload;	  /* what does not fit may go into the fields file and sname (option 52); set behind dhcp_wire_begin() */
+	bool file_taken;  /* by dhcp_wire_put_file(): no options there */
 	uint32_t used[2]; /* bytes of options in file, in sname */
 };
 
@@ -100,6 +105,8 @@ void dhcp_wire_begin(struct dhcp_writer *w, uint8_t *p, uint32_t room, const str
 bool dhcp_wire_put(struct dhcp_writer *w, enum dhcp_option code, const void *data, uint32_t len);
 bool dhcp_wire_put_addr(struct dhcp_writer *w, enum dhcp_option code, const struct addr *a);
 bool dhcp_wire_put32(struct dhcp_writer *w, enum dhcp_option code, uint32_t v);
+/* The field file; directly behind dhcp_wire_begin().  False: longer than the field, nothing was written. */
+bool dhcp_wire_put_file(struct dhcp_writer *w, const char *name);
 /* Ends and pads to DHCP_MIN_LEN; returns the length. */
 uint32_t dhcp_wire_end(struct dhcp_writer *w);
 

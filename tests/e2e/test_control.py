@@ -91,6 +91,60 @@ def test_stats_schema_and_tables(served):
     assert not os.path.exists(served.path)
 
 
+def test_flows_are_listed_and_closed(start, tmp_path):
+    """OPERATOR: both sides see a reset, and another connection goes on."""
+    path = str(tmp_path / "control")
+    g = start("""
+one, two = connect(WEB4, ECHO), connect(WEB6, ECHO)
+say(one.getsockname()[1])
+hear()
+try:
+    one.recv(1)
+except ConnectionResetError:
+    say("reset")
+echo(two, b"still here")
+say("good")
+""", opts=["--control", path])
+    g.path = path
+    port = g.hear()
+    rows = json.loads(ctl(g, "--json", "flows"))
+    assert rows["matching"] == 2 and {r["far"] for r in rows["flows"]} == {f"{WEB4}:{ECHO}", f"[{WEB6}]:{ECHO}"}
+    rows = json.loads(ctl(g, "--json", "flows", f"far={WEB4}"))["flows"]
+    assert rows == [{"guest": f"{GUEST4}:{port}", "far": f"{WEB4}:{ECHO}", "state": "ESTABLISHED", "unacknowledged": 0}]
+    assert len(json.loads(ctl(g, "--json", "flows", "limit=1"))["flows"]) == 1
+    ctl(g, "flow", "close", rows[0]["guest"], rows[0]["far"])
+    assert "there is no connection" in ctl(g, "flow", "close", rows[0]["guest"], rows[0]["far"], status=1)
+    assert "not ADDRESS:PORT" in ctl(g, "flow", "close", "x", rows[0]["far"], status=1)
+    g.say()
+    assert g.hear() == "reset" and g.hear() == "good"
+    g.end()
+    assert g.stats["closes"]["OPERATOR"] == 1
+
+
+def test_limits_are_changed(start, tmp_path):
+    path = str(tmp_path / "control")
+    g = start("""
+say("ready")
+hear()
+first = connect(WEB4, ECHO)
+say(*refusal(WEB4, ECHO))
+""", opts=["--control", path])
+    g.path = path
+    assert g.hear() == "ready"
+    rows = {r["name"]: r for r in json.loads(ctl(g, "--json", "tunables"))}
+    assert rows["tcp_flows_max"]["value"] == rows["tcp_flows_max"]["default"] == 65536 and rows["keepalive"]["unit"] == "us"
+    ctl(g, "tune", "tcp_flows_max", 1)
+    ctl(g, "tune", "keepalive", 3600 * 10 ** 6)
+    rows = {r["name"]: r for r in json.loads(ctl(g, "--json", "tunables"))}
+    assert rows["tcp_flows_max"]["value"] == 1 and rows["keepalive"]["value"] == 3600 * 10 ** 6
+    assert "there is no limit called nonesuch" in ctl(g, "tune", "nonesuch", 1, status=1)
+    assert "is 1 to" in ctl(g, "tune", "tcp_flows_max", 0, status=1)
+    g.say()
+    assert g.hear().split()[0] == "ECONNREFUSED"
+    g.end()
+    assert g.stats["drops"]["FLOW_CAP"] >= 1
+
+
 def test_shutdown(served):
     ctl(served, "shutdown")
     served.end(status=143)

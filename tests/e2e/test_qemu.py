@@ -87,9 +87,21 @@ def _resolver(tmp_path_factory):
 DHCP = "ip link set eth0 up; udhcpc -i eth0 -f -q -n -t 10 -T 1 -O search -O tftp -O bootfile -s /dhcp"
 
 
+@pytest.fixture(name="files", scope="module")
+def _files(tmp_path_factory):
+    """What TFTP serves, and something beside it."""
+    top = tmp_path_factory.mktemp("tftp")
+    (top / "served" / "sub").mkdir(parents=True)
+    (top / "served" / "sub" / "big").write_bytes(os.urandom(1_000_003))
+    (top / "secret").write_text("secret")
+    (top / "served" / "out").symlink_to("../secret")
+    return top / "served"
+
+
 @pytest.fixture(name="vm", scope="module")
-def _vm(tmp_path_factory, echo):
-    machine = qemu.Vm(tmp_path_factory.mktemp("qemu"), LIBRARY, f",hostname=box,domainname=lab.test,guestfwd=tcp:10.0.2.100:7-tcp:127.0.0.1:{echo},"
+def _vm(tmp_path_factory, echo, files):
+    machine = qemu.Vm(tmp_path_factory.mktemp("qemu"), LIBRARY, f",hostname=box,domainname=lab.test,dnssearch=s1.test,dnssearch=s2.test,tftp={files},"
+                      f"tftp-server-name=tsrv,bootfile=boot.ipxe,guestfwd=tcp:10.0.2.100:7-tcp:127.0.0.1:{echo},"
                       "guestfwd=tcp::9-cmd:cat,hostfwd=tcp:127.0.0.1:0-:22")
     machine.ok(DHCP)
     yield machine
@@ -100,6 +112,8 @@ def test_dhcp(vm):
     env = dict(line.split("=", 1) for line in vm.ok("cat /tmp/dhcp").splitlines() if "=" in line)
     assert (env["ip"], env["mask"], env["router"], env["dns"], env["serverid"]) == ("10.0.2.15", "24", "10.0.2.2", "10.0.2.3", "10.0.2.2")
     assert (env["hostname"], env["domain"], env["lease"]) == ("box", "lab.test", "86400")
+    assert (env["tftp"], env["bootfile"], env["boot_file"]) == ("tsrv", "boot.ipxe", "boot.ipxe")
+    assert (env["search"], env["siaddr"]) == ("s1.test s2.test", "10.0.2.2")
 
 
 def test_ping(vm):
@@ -155,6 +169,17 @@ def test_http(vm, tmp_path):
         server.shutdown()
 
 
+@pytest.mark.parametrize("server", ["10.0.2.2", "fec0::2"])
+@pytest.mark.parametrize("blksize", [512, 1428, 16384])
+def test_tftp(vm, files, server, blksize):
+    """busybox reads a file, whatever it asks for; nothing outside of the directory."""
+    got = vm.ok(f"cd /tmp; tftp -g -b {blksize} -r sub/big -l got {server} && sha256sum < got")
+    assert got.split()[0] == hashlib.sha256((files / "sub" / "big").read_bytes()).hexdigest()
+    for name, word in [("../secret", "violation"), ("out", "violation"), ("nothing", "not found"), ("sub", "violation")]:
+        rc, text = vm.sh(f"cd /tmp; tftp -g -r {name} -l never {server}")
+        assert rc == 1 and word in text, (name, text)
+
+
 @pytest.mark.parametrize("server", ["10.0.2.3", "fec0::3"])
 def test_dns(vm, server):
     """The guest may ask over either family, whatever that of the host's resolver."""
@@ -207,6 +232,33 @@ def test_hostfwd_monitor(vm):
 def test_info_usernet(vm):
     text = vm.hmp("info usernet")
     assert re.search(r"^  Protocol\[State\]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ$", text, re.M)
+
+
+@pytest.mark.parametrize("card", ["virtio-net-pci", "e1000"])
+def test_network_boot(tmp_path, card):
+    """iPXE of the card's ROM: DHCP, its script by TFTP, 16 MB by TFTP, and a word over HTTP when it has them."""
+    said = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self):
+            said.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+    (tmp_path / "big").write_bytes(os.urandom(16_000_000))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (tmp_path / "x.ipxe").write_text(f"#!ipxe\nimgfetch big\nimgfetch http://10.0.2.2:{server.server_port}/has-it\n")
+        machine = subprocess.Popen(["qemu-system-x86_64", "-accel", "tcg", "-m", "256", "-display", "none", "-nodefaults", "-boot", "n",
+                                    "-netdev", f"user,id=n0,tftp={tmp_path},bootfile=x.ipxe", "-device", f"{card},netdev=n0,bootindex=1"],
+                                   env={**os.environ, "LD_LIBRARY_PATH": LIBRARY}, stdin=subprocess.DEVNULL)
+        try:
+            until(lambda: said or machine.poll() is not None)
+        finally:
+            machine.kill()
+            machine.wait()
+            server.shutdown()
+    assert said == ["/has-it"]
 
 
 DISTRIBUTION = "/usr/lib/x86_64-linux-gnu"

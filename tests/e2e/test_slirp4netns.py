@@ -293,6 +293,7 @@ def test_wrap():
         return subprocess.run([program, "wrap", *args], env={**os.environ, **env}, capture_output=True, text=True, check=False)
     assert "libslirp: 4.9.5-slirpgate" in wrap("--library", LIBRARY, "--", "slirp4netns", "-v").stdout
     assert wrap("--library", LIBRARY, "sh", "-c", "echo $LD_LIBRARY_PATH; exit 7", LD_LIBRARY_PATH="/a:/b").stdout == f"{LIBRARY}:/a:/b\n"
+    assert "libslirp: 4.9.5-slirpgate" in wrap("--", "slirp4netns", "--version").stdout  # we run where we were built
     assert wrap("--library", LIBRARY, "sh", "-c", "exit 7").returncode == 7
     assert wrap("--library", "/nowhere", "true").returncode == 125
     assert wrap("--library", LIBRARY, "/nowhere/there").returncode == 127

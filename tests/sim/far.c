@@ -37,6 +37,7 @@ void far_init(struct far *f, struct sim_conn *c, bool busy)
 	f->eof_gap = sim_chance(s, 700) ? 0 : sim_time(s, 0, sim_chance(s, 50) ? (sim_chance(s, 100) ? 3 * 3600 : 200) * SIM_S : 5 * SIM_S);
 	f->shy = sim_chance(s, 150) ? 1 + sim_rand(s, 300) : 0;
 	f->tells_reset = sim_chance(s, 500);
+	f->urges = s->gate && sim_chance(s, 100) ? 1 + sim_rand(s, 300) : 0;
 	if (!busy) {
 		f->take_max = f->peek_max = f->shy = 0;
 		f->cap = 1 << 20;
@@ -80,6 +81,8 @@ static void far_on_offer(struct sim_conn *c)
 		if (f->rcv_max && f->offered - f->consumed >= f->rcv_max)
 			return; /* far_room() goes on */
 		f->offered += MIN(room, sim_some(s, f->total - f->offered, f->offer_max));
+		if (sim_chance(s, f->urges))
+			f->mark = f->offered - 1;
 		f->offer_at = s->now + sim_time(s, 0, f->offer_gap);
 		s->told->readable(c);
 	} else {

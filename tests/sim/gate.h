@@ -3,11 +3,12 @@
  * What it is: gateway_new() as the doors call it, linked so (--wrap) that its system calls land here: descriptors that are not the
  * kernel's, an epoll set that is level- or edge-triggered as Linux's is, sockets with far.c behind them, a link that is wire.c.
  * gate.c plays and judges, gate_sys.c takes the calls, gate_epoll.c is the set, gate_tcp.c and gate_udp.c the sockets and what the
- * network does with datagrams, gate_talk.c and gate_pack.c the guest's datagrams, gate_conf.c its DHCP clients.
+ * network does with datagrams, gate_talk.c and gate_pack.c the guest's datagrams, gate_conf.c its DHCP clients,
+ * gate_in.c clients of the host's side.
  * What it is not: a model of everything Linux does; what it does it does as Linux does, faults included, and no worse.
  * Below: sim.h, gateway/.  Above: nothing.
  *
- * prefixes: gate_ talk_ pack_ conf_
+ * prefixes: gate_ talk_ pack_ conf_ in_
  */
 #ifndef TESTS_SIM_GATE_H
 #define TESTS_SIM_GATE_H
@@ -183,6 +184,12 @@ void conf_tick(struct gate *g);
 bool conf_done(const struct gate *g);
 void conf_next_step(struct gate *g, struct conf *c, int step);
 bool conf_to_guest(struct sim *s, struct wire_frame *f); /* false: it is something else, or broken */
+
+/* gate_in.c */
+struct endpoint in_client_end(const struct sim_conn *c);
+int64_t in_next(const struct gate *g);
+void in_tick(struct gate *g);
+void in_judge(struct gate *g);
 
 /* gate_pack.c: packets of the guest, whole or in fragments */
 void pack_send(struct gate *g, struct ip *ip, const uint8_t *l4, uint32_t mtu, bool overlap);

@@ -43,6 +43,8 @@ static void conf_frame(struct gate *g, struct ip *ip, uint8_t *l4, uint32_t len,
 	memcpy(eth.dst.b, mac, 6);
 	ip->payload_len = len;
 	sum = csum_wire_final(csum_wire_add(l4, len) + csum_wire_pseudo(&ip->src, &ip->dst, ip->proto, len));
+	if (!sum && ip->proto == IP_PROTO_UDP)
+		sum = 0xffff; /* RFC 768: 0 says that there is none */
 	memcpy(l4 + sum_at, &sum, sizeof(sum));
 	eth_wire_put(frame, &eth);
 	ip_wire_put(frame + ETH_HDR_LEN, ip);

@@ -54,6 +54,8 @@ uint32_t gate_tcp_poll(struct gate_fd *f)
 		return events | (f->state == GATE_FRESH ? EPOLLOUT | EPOLLHUP : 0);
 	if (far->eof || tcp_queued(f) >= f->lowat)
 		events |= EPOLLIN;
+	if (far->mark)
+		events |= EPOLLPRI;
 	if (far->eof)
 		events |= EPOLLRDHUP | (far->shut ? EPOLLHUP : 0);
 	if (far->shut || tcp_writable(f))
@@ -176,13 +178,21 @@ static int tcp_error(struct gate_fd *f)
 	return -err;
 }
 
+/* A read that began before the urgent byte ends there (SO_OOBINLINE). */
+static uint32_t tcp_stop(const struct far *far, uint32_t from)
+{
+	return far->mark > from && far->mark < far->offered ? far->mark : far->offered;
+}
+
 static ssize_t tcp_consume(struct gate_fd *f, size_t len)
 {
 	struct far *far = &f->conn->far;
 	const struct guest *g = &f->conn->guest;
-	uint32_t n = (uint32_t)MIN(len, tcp_queued(f));
+	uint32_t n = (uint32_t)MIN(len, tcp_stop(far, far->consumed) - far->consumed);
 
 	far->consumed += n;
+	if (far->consumed > far->mark)
+		far->mark = 0;
 	if (far->consumed > g->rcv_nxt - g->irs - 1)
 		sim_fail(g->sim, "%u consumed up to byte %u, the guest has %u", g->port, far->consumed, g->rcv_nxt - g->irs - 1);
 	if (f->peek_off > 0)
@@ -208,7 +218,7 @@ ssize_t gate_tcp_recv(struct gate_fd *f, const struct iovec *iov, int n, size_t 
 	if (f->gate->s->broken == SIM_FALSE_FIN && at > SIM_BROKEN_AT)
 		return 0;
 	for (int i = 0; i < n; i++)
-		for (size_t k = 0; k < iov[i].iov_len && at < far->offered; k++, at++)
+		for (size_t k = 0; k < iov[i].iov_len && at < tcp_stop(far, from); k++, at++)
 			((uint8_t *)iov[i].iov_base)[k] = sim_broken_byte(f->conn, true, at);
 	if (f->peek_off >= 0)
 		f->peek_off += (int)(at - from);
@@ -323,7 +333,7 @@ void gate_tcp_close(struct gate_fd *f)
 	struct sim_conn *c = f->conn;
 	struct sim *s = f->gate->s;
 	struct far *far = c ? &c->far : NULL;
-	bool told = c && c->guest.abort_at <= s->now;
+	bool told = c && c->guest.state == GUEST_RESET && c->guest.abort_at <= s->now;
 
 	if (!c)
 		return;

@@ -59,6 +59,7 @@ void guest_init(struct guest *g, struct sim_conn *c, uint16_t port, bool busy)
 	g->idle = sim_chance(s, 30) ? sim_time(s, 0, 3ll * 3600 * SIM_S) : 0;
 	if (g->super > 1 && g->super * (uint32_t)s->cfg.link.mtu > 65000)
 		g->super = MAX(65000 / s->cfg.link.mtu, 1); /* what an IP length can say */
+	g->urges = sim_chance(s, 100) ? 1 + sim_rand(s, 300) : 0;
 	g->iss = sim_rand(s, UINT32_MAX);
 	if (sim_chance(s, 200))
 		g->iss = UINT32_MAX - sim_rand(s, 1000);
@@ -69,6 +70,8 @@ void guest_init(struct guest *g, struct sim_conn *c, uint16_t port, bool busy)
 
 bool guest_done(const struct guest *g)
 {
+	if (g->state == GUEST_LISTEN)
+		return g->conn->far.gone;
 	if (g->state == GUEST_OPEN)
 		return g->fin_seen && g->fin_sent && g->una == g->max;
 	return g->state == GUEST_CLOSED || g->state == GUEST_RESET;
@@ -86,7 +89,9 @@ void guest_watch(struct guest *g, const struct tcp_seg *seg)
 	if (seg->flags & TCP_RST)
 		return;
 	if (seg->flags & TCP_SYN)
-		g->gw_scale = seg->has_wscale ? seg->wscale : 0;
+		g->gw_scale = seg->has_wscale && (!g->passive || g->want_wscale) ? seg->wscale : 0;
+	if (g->passive && seg->flags & TCP_SYN)
+		return; /* it acknowledges nothing yet */
 	if (f->dial != FAR_CONNECTED && !g->conn->reborn) /* the last life's time-wait may still speak */
 		sim_fail(g->sim, "a segment before the host connected");
 	if (!f->live || f->dial != FAR_CONNECTED)
@@ -114,7 +119,7 @@ void guest_stray(struct sim *s, uint16_t port, const struct tcp_seg *seg)
 	if (seg->flags & TCP_ACK)
 		guest_out_rst(s, port, seg->ack, 0, 0);
 	else
-		guest_out_rst(s, port, 0, seg->seq + seg->len, TCP_ACK);
+		guest_out_rst(s, port, 0, seg->seq + seg->len + !!(seg->flags & TCP_SYN), TCP_ACK);
 }
 
 void guest_unreachable(struct guest *g)
@@ -123,6 +128,82 @@ void guest_unreachable(struct guest *g)
 		return;
 	g->by_icmp = true;
 	g->state = GUEST_RESET;
+}
+
+/* What both sides have said in their SYNs holds from here on. */
+static void in_agree(struct guest *g, const struct tcp_seg *seg)
+{
+	struct sim *s = g->sim;
+
+	g->ts = seg->has_ts && g->want_ts;
+	g->ts_recent = seg->tsval;
+	g->sack = seg->sack_permitted && g->want_sack;
+	g->snd_scale = seg->has_wscale && g->want_wscale ? seg->wscale : 0;
+	g->rcv_scale = seg->has_wscale && g->want_wscale ? g->wscale : 0;
+	g->mss = MIN(seg->has_mss ? seg->mss : 536u, s->cfg.link.mtu - ip_wire_hdr_len(s->v6) - 20u) - (g->ts ? 12 : 0);
+	g->irs = seg->seq;
+	g->rcv_nxt = g->ack_sent = seg->seq + 1;
+	g->adv = g->rcv_nxt + MIN(g->rcv_buf, 65535);
+}
+
+static void in_opened(struct guest *g, const struct tcp_seg *seg, uint32_t wnd)
+{
+	struct sim *s = g->sim;
+
+	g->state = GUEST_OPEN;
+	g->una = g->nxt = g->max = g->iss + 1;
+	g->wnd = g->max_wnd = wnd;
+	g->wl1 = seg->seq;
+	g->wl2 = seg->ack;
+	g->cwnd = 10 * g->mss;
+	g->ssthresh = INT32_MAX;
+	g->backoff = 0;
+	g->rto_at = SIM_NEVER;
+	g->read_at = s->now + g->read_gap;
+	g->alive_at = s->now + g->alive_gap;
+	g->write_at = s->now + sim_time(s, 0, g->write_gap);
+}
+
+void guest_listen(struct guest *g)
+{
+	g->passive = true;
+	g->state = GUEST_LISTEN;
+	g->greets = sim_chance(g->sim, 750) ? GUEST_ACCEPTS : sim_chance(g->sim, 500) ? GUEST_REFUSES : GUEST_SAYS_NOTHING;
+}
+
+static void in_listen(struct guest *g, const struct tcp_seg *seg)
+{
+	if ((seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN || g->greets == GUEST_REFUSES) {
+		guest_stray(g->sim, g->port, seg);
+	} else if (g->greets == GUEST_ACCEPTS && !g->conn->far.gone) {
+		in_agree(g, seg);
+		g->state = GUEST_SYN_RCVD;
+		g->nxt = g->max = g->iss + 1;
+		guest_out_syn_ack(g);
+		g->rto_at = g->sim->now + g->rto;
+	}
+}
+
+/* False: the segment has no more to say. */
+static bool in_syn_rcvd(struct guest *g, const struct tcp_seg *seg)
+{
+	if (seg->flags & TCP_RST) {
+		if (seg->seq == g->rcv_nxt)
+			g->state = GUEST_RESET;
+		return false;
+	}
+	if (seg->flags & TCP_SYN) {
+		guest_out_syn_ack(g);
+		return false;
+	}
+	if (!(seg->flags & TCP_ACK))
+		return false;
+	if (seg->ack != g->iss + 1) {
+		sim_fail(g->sim, "%u its SYN-ACK is answered by an ACK of %u, not %u", g->port, seg->ack, g->iss + 1);
+		return false;
+	}
+	in_opened(g, seg, seg->window << g->snd_scale);
+	return true;
 }
 
 static void in_syn_sent(struct guest *g, const struct tcp_seg *seg)
@@ -142,27 +223,8 @@ static void in_syn_sent(struct guest *g, const struct tcp_seg *seg)
 		return;
 	if ((seg->has_ts && !g->want_ts) || (seg->sack_permitted && !g->want_sack) || (seg->has_wscale && !g->want_wscale))
 		sim_fail(s, "%u an option in the SYN-ACK that was not offered", g->port);
-	g->state = GUEST_OPEN;
-	g->ts = seg->has_ts;
-	g->ts_recent = seg->tsval;
-	g->sack = seg->sack_permitted;
-	g->snd_scale = seg->has_wscale ? seg->wscale : 0;
-	g->rcv_scale = seg->has_wscale ? g->wscale : 0;
-	g->mss = MIN(seg->has_mss ? seg->mss : 536u, s->cfg.link.mtu - ip_wire_hdr_len(s->v6) - 20u) - (g->ts ? 12 : 0);
-	g->irs = seg->seq;
-	g->rcv_nxt = g->ack_sent = seg->seq + 1;
-	g->adv = g->rcv_nxt + MIN(g->rcv_buf, 65535);
-	g->una = g->nxt = g->max = g->iss + 1;
-	g->wnd = g->max_wnd = seg->window;
-	g->wl1 = seg->seq;
-	g->wl2 = seg->ack;
-	g->cwnd = 10 * g->mss;
-	g->ssthresh = INT32_MAX;
-	g->backoff = 0;
-	g->rto_at = SIM_NEVER;
-	g->read_at = s->now + g->read_gap;
-	g->alive_at = s->now + g->alive_gap;
-	g->write_at = s->now + sim_time(s, 0, g->write_gap);
+	in_agree(g, seg);
+	in_opened(g, seg, seg->window);
 	guest_out_ack(g);
 }
 
@@ -369,6 +431,12 @@ void guest_in(struct guest *g, const struct tcp_seg *seg, const uint8_t *data)
 			guest_out_push(g);
 		return;
 	}
+	if (g->state == GUEST_LISTEN) {
+		in_listen(g, seg);
+		return;
+	}
+	if (g->state == GUEST_SYN_RCVD && !in_syn_rcvd(g, seg))
+		return;
 	if (g->state != GUEST_OPEN) {
 		guest_stray(g->sim, g->port, seg);
 		return;
@@ -402,7 +470,7 @@ int64_t guest_next(const struct guest *g)
 {
 	int64_t at = g->state == GUEST_IDLE ? g->open_at : SIM_NEVER;
 
-	if (g->state == GUEST_SYN_SENT || g->state == GUEST_OPEN) {
+	if (g->state == GUEST_SYN_SENT || g->state == GUEST_SYN_RCVD || g->state == GUEST_OPEN) {
 		at = earliest(g->rto_at, g->ack_at);
 		at = earliest(at, earliest(g->read_at, g->write_at));
 		if (!guest_done(g))
@@ -415,8 +483,8 @@ static void tick_rto(struct guest *g)
 {
 	g->rto_at = SIM_NEVER;
 	g->backoff += g->backoff < 8;
-	if (g->state == GUEST_SYN_SENT) {
-		guest_out_syn(g);
+	if (g->state == GUEST_SYN_SENT || g->state == GUEST_SYN_RCVD) {
+		(g->passive ? guest_out_syn_ack : guest_out_syn)(g);
 		g->rto_at = g->sim->now + (g->rto << MIN(g->backoff, 5));
 		return;
 	}
@@ -469,11 +537,11 @@ void guest_tick(struct guest *g)
 		guest_out_syn(g);
 		g->rto_at = s->now + g->rto;
 	}
-	if (g->state != GUEST_SYN_SENT && g->state != GUEST_OPEN)
+	if (g->state != GUEST_SYN_SENT && g->state != GUEST_SYN_RCVD && g->state != GUEST_OPEN)
 		return;
 	if (g->abort_at <= s->now && !guest_done(g)) {
 		sim_note(s, "%u guest aborts", g->port);
-		guest_out_rst(s, g->port, g->max + (g->state == GUEST_SYN_SENT), g->rcv_nxt, g->state == GUEST_OPEN ? TCP_ACK : 0);
+		guest_out_rst(s, g->port, g->max + (g->state == GUEST_SYN_SENT), g->rcv_nxt, g->state != GUEST_SYN_SENT ? TCP_ACK : 0);
 		g->state = GUEST_RESET;
 		return;
 	}
@@ -487,7 +555,7 @@ void guest_tick(struct guest *g)
 		tick_write(g);
 	if (g->ack_at <= s->now)
 		guest_out_ack(g);
-	if (g->alive_at <= s->now) {
+	if (g->alive_at <= s->now && !guest_done(g)) {
 		g->alive_at = s->now + g->alive_gap;
 		guest_out_alive(g);
 	}

@@ -33,6 +33,8 @@ static void out_frame(struct sim *s, struct tcp_seg *seg, uint32_t payload_at, u
 	l4_wire_tcp_put(frame + l4, seg);
 	for (uint32_t i = 0; i < seg->len; i++)
 		frame[l4 + tcp_len + i] = sim_byte(sim_conn_of(s, seg->sport), false, payload_at + i);
+	if (seg->flags & TCP_URG) /* any pointer, also far beyond what was sent */
+		bytes_put16(frame + l4 + TCP_CSUM_OFFSET + 2, (uint16_t)sim_rand(s, 65536));
 	if (!gso) {
 		sum = csum_wire_final(csum_wire_add(frame + l4, tcp_len + seg->len) +
 				      csum_wire_pseudo(&ip.src, &ip.dst, IP_PROTO_TCP, tcp_len + seg->len));
@@ -102,7 +104,7 @@ static void out_send(struct guest *g, uint32_t seq, uint32_t len, uint8_t flags)
 
 	seg.len = len;
 	if (len)
-		seg.flags |= TCP_PSH;
+		seg.flags |= sim_chance(g->sim, g->urges) ? TCP_PSH | TCP_URG : TCP_PSH;
 	out_frame(g->sim, &seg, seq - g->iss - 1, len > g->mss ? g->mss : 0);
 	out_acked(g);
 }
@@ -113,6 +115,16 @@ void guest_out_syn(struct guest *g)
 			       .window = MIN(g->rcv_buf, 65535), .has_mss = g->mss_in != 0, .mss = g->mss_in,
 			       .has_ts = g->want_ts, .tsval = g->ts_base + (uint32_t)(g->sim->now / SIM_MS),
 			       .sack_permitted = g->want_sack, .has_wscale = g->want_wscale, .wscale = g->wscale };
+
+	out_frame(g->sim, &seg, 0, 0);
+}
+
+void guest_out_syn_ack(struct guest *g)
+{
+	struct tcp_seg seg = { .sport = g->port, .dport = sim_far_end(g->sim, g->port).port, .seq = g->iss, .ack = g->irs + 1,
+			       .flags = TCP_SYN | TCP_ACK, .window = MIN(g->rcv_buf, 65535), .has_mss = g->mss_in != 0, .mss = g->mss_in,
+			       .has_ts = g->ts, .tsval = g->ts_base + (uint32_t)(g->sim->now / SIM_MS), .tsecr = g->ts_recent,
+			       .sack_permitted = g->sack, .has_wscale = g->snd_scale || g->rcv_scale, .wscale = g->wscale };
 
 	out_frame(g->sim, &seg, 0, 0);
 }

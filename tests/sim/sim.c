@@ -34,7 +34,7 @@ static void sim_deliver(struct sim *s)
 	uint32_t n = 0;
 	struct wire_frame *f;
 
-	while ((f = wire_pop(&s->to_guest, s->now)) && !s->fail) {
+	while (!s->fail && (f = wire_pop(&s->to_guest, s->now))) {
 		if (!world_to_guest(s, f) && !s->to_guest.faults.corrupt)
 			sim_fail(s, "a frame of %u bytes that no guest would take", f->len);
 		g_free(f);

@@ -77,7 +77,8 @@ struct wire {
 
 /* ---- the guest's TCP */
 
-enum guest_state { GUEST_IDLE, GUEST_SYN_SENT, GUEST_OPEN, GUEST_CLOSED, GUEST_RESET };
+enum guest_state { GUEST_IDLE, GUEST_SYN_SENT, GUEST_LISTEN, GUEST_SYN_RCVD, GUEST_OPEN, GUEST_CLOSED, GUEST_RESET };
+enum guest_greets { GUEST_ACCEPTS, GUEST_REFUSES, GUEST_SAYS_NOTHING };
 
 struct guest_range {
 	uint32_t start, end;
@@ -88,6 +89,8 @@ struct guest {
 	struct sim_conn *conn;
 	enum guest_state state;
 	uint16_t port;
+	bool passive; /* others come to it */
+	enum guest_greets greets;
 
 	/* character, from the seed */
 	bool want_ts, want_sack, want_wscale, keeps_order, silly, nagle, counts_dups, drops_pure_order;
@@ -99,6 +102,7 @@ struct guest {
 	bool close_last;      /* its FIN waits for the far side's */
 	int64_t abort_at, open_at;
 	int64_t alive_gap;    /* its own keepalive */
+	uint32_t urges;	      /* chance per thousand segments that one is urgent */
 	int64_t idle;	      /* a pause before its last byte */
 
 	/* agreed */
@@ -160,10 +164,12 @@ struct far {
 	int64_t dial_gap, offer_gap, drain_gap, eof_gap;
 	bool tells_reset;  /* a reset is told by tcp_conn_reset(); else found by the next call */
 	uint32_t shy;	   /* chance per thousand that write() takes less than space() said */
+	uint32_t urges;	   /* chance per thousand offers that the last byte is urgent */
 	uint32_t rcv_max;  /* bytes that may be offered and not consumed; 0: no limit */
 
 	/* toward the guest */
 	uint32_t offered, consumed, peeked;
+	uint32_t mark; /* the urgent byte, the last that was; 0: none, or consumed */
 	bool eof, failed;
 	/* from the guest */
 	uint32_t written, drained;
@@ -180,6 +186,12 @@ struct sim_conn {
 	bool reborn;	   /* this is not the first life */
 	int64_t reopen_at; /* SIM_NEVER: the present one is not over */
 	uint16_t key;	   /* of its bytes: each life has others */
+	struct endpoint seen; /* of a passive guest: whom it talks to; port 0: nobody has come */
+	/* gatesim: its client */
+	int64_t in_at;	   /* SIM_NEVER: it has come, or none will */
+	bool in_hidden;	   /* the guest must not see its address */
+	uint32_t in_told;
+	enum reason in_why;
 };
 
 /* What is told when something happens at the far side: to the core by sim.c, to a socket's watcher by gatesim. */
@@ -220,6 +232,7 @@ struct sim {
 	int n;
 	GPtrArray *turn; /* frames that must stay until the flush */
 	GPtrArray *dead; /* flows the core gave back during this call */
+	GPtrArray *leaked; /* on purpose: SIM_LEAKS_FLOW */
 	uint32_t given, gone;
 	uint8_t *slot;	 /* the one slot that is out */
 	uint32_t slot_head, slot_room, slot_mss;
@@ -236,7 +249,7 @@ bool sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf,
 void sim_note(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct addr sim_addr(const char *text);
 struct endpoint sim_guest_end(const struct sim *s, uint16_t port);
-struct endpoint sim_far_end(const struct sim *s, uint16_t port); /* whom the guest's port talks to: a port of its own */
+struct endpoint sim_far_end(struct sim *s, uint16_t port); /* whom the guest's port talks to: a port of its own */
 struct sim_conn *sim_conn_of(struct sim *s, int port);		 /* by the guest's port; NULL: no guest uses it */
 
 /* runner.c: the command line; world plays one and returns what went wrong, or NULL */
@@ -270,11 +283,13 @@ void guest_tick(struct guest *g);
 void guest_in(struct guest *g, const struct tcp_seg *seg, const uint8_t *data);
 bool guest_done(const struct guest *g); /* nothing more will happen by itself */
 void guest_watch(struct guest *g, const struct tcp_seg *seg); /* as it leaves the core */
+void guest_listen(struct guest *g);
 void guest_stray(struct sim *s, uint16_t port, const struct tcp_seg *seg);
 void guest_unreachable(struct guest *g);
 
 /* guest_out.c */
 void guest_out_syn(struct guest *g);
+void guest_out_syn_ack(struct guest *g);
 void guest_out_ack(struct guest *g);
 void guest_out_push(struct guest *g); /* everything that windows allow now */
 void guest_out_again(struct guest *g); /* the first unacknowledged segment */

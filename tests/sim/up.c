@@ -174,8 +174,10 @@ static void far_tcp_gone(struct stack_host *h, struct tcp_conn *tc, enum reason 
 	sim_note(s, "%u gone %s", w->conn->guest.port, reason_name(why));
 	if (f->flow != w || f->gone)
 		sim_fail(s, "tcp_gone twice");
-	if (s->broken == SIM_LEAKS_FLOW && why == R_CLOSED)
-		return; /* as if nobody had been told */
+	if (s->broken == SIM_LEAKS_FLOW && why == R_CLOSED) {
+		g_ptr_array_add(s->leaked, w); /* as if nobody had been told */
+		return;
+	}
 	far_over(f, why);
 	f->flow = NULL;
 	s->gone++;

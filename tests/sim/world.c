@@ -107,8 +107,12 @@ struct endpoint sim_guest_end(const struct sim *s, uint16_t port)
 	return (struct endpoint){ s->v6 ? s->cfg.guest6 : s->cfg.guest4, port };
 }
 
-struct endpoint sim_far_end(const struct sim *s, uint16_t port)
+struct endpoint sim_far_end(struct sim *s, uint16_t port)
 {
+	const struct sim_conn *c = sim_conn_of(s, port);
+
+	if (c && c->seen.port)
+		return c->seen;
 	return (struct endpoint){ sim_addr(s->v6 ? "2001:db8::1" : "192.0.2.1"), (uint16_t)(port - SIM_PORT + SIM_FAR_PORT) };
 }
 
@@ -201,6 +205,7 @@ void world_make(struct sim *s, uint64_t seed, bool verbose, enum sim_break broke
 	s->batch_max = sim_chance(s, 500) ? 64 : 1 + sim_rand(s, 8);
 	s->turn = g_ptr_array_new();
 	s->dead = g_ptr_array_new();
+	s->leaked = g_ptr_array_new_with_free_func(g_free);
 	wire_host_init(s);
 }
 
@@ -208,7 +213,7 @@ static void world_live(struct sim_conn *c, uint16_t port)
 {
 	bool busy = sim_chance(c->sim, 600);
 
-	c->reopen_at = SIM_NEVER;
+	c->reopen_at = c->in_at = SIM_NEVER;
 	c->key = (uint16_t)(port + 77 * c->lives);
 	guest_init(&c->guest, c, port, busy);
 	far_init(&c->far, c, busy);
@@ -221,6 +226,12 @@ void world_make_conns(struct sim *s)
 		s->conn[i].sim = s;
 		s->conn[i].lives = sim_chance(s, 150) ? 1 + sim_rand(s, 3) : 0;
 		world_live(&s->conn[i], (uint16_t)(SIM_PORT + i));
+		if (s->gate && sim_chance(s, 300)) {
+			s->conn[i].lives = 0;
+			s->conn[i].in_at = s->conn[i].guest.open_at;
+			s->conn[i].in_hidden = sim_chance(s, 400);
+			guest_listen(&s->conn[i].guest);
+		}
 	}
 }
 
@@ -230,6 +241,7 @@ void world_clear(struct sim *s)
 	wire_clear(&s->to_core);
 	g_ptr_array_free(s->turn, TRUE);
 	g_ptr_array_free(s->dead, TRUE);
+	g_ptr_array_free(s->leaked, TRUE);
 	g_free(s->slot);
 	g_free(s->fail);
 }
@@ -258,6 +270,18 @@ static void world_icmp(struct sim *s, const uint8_t *p, uint32_t len)
 	sim_note(s, "unreachable, for %u", bytes_get16(p + ip_len));
 	if (p[s->v6 ? 6 : 9] == IP_PROTO_TCP && c && bytes_get32(p + ip_len + 4) == c->guest.iss)
 		guest_unreachable(&c->guest);
+}
+
+/* One peer for a passive guest: the client itself, or the gateway's address where that must not be seen. */
+static bool world_from(struct sim_conn *c, const struct endpoint *from)
+{
+	const struct sim *s = c->sim;
+
+	if (!c->seen.port && c->in_hidden)
+		c->seen = (struct endpoint){ s->v6 ? s->cfg.gw6 : s->cfg.gw4, from->port };
+	else if (!c->seen.port)
+		c->seen = sim_far_end(c->sim, c->guest.port);
+	return endpoint_eq(&c->seen, from);
 }
 
 /* A frame that reached the guest's kernel: checks the sums as it would, finds the socket.  False: broken on the wire. */
@@ -294,6 +318,8 @@ bool world_to_guest(struct sim *s, struct wire_frame *f)
 		return false;
 	sim_note(s, "%u gets %s", seg.dport, sim_seg_text(&seg, buf, sizeof(buf)));
 	c = sim_conn_of(s, seg.dport);
+	if (c && c->guest.passive && !world_from(c, &(struct endpoint){ ip.src, seg.sport }))
+		return sim_fail(s, "%u gets a segment of somebody else's", seg.dport);
 	if (c)
 		guest_in(&c->guest, &seg, l4 + seg.hdr_len);
 	return true;
@@ -337,6 +363,8 @@ static void world_judge_conn(struct sim *s, struct sim_conn *c)
 			sim_fail(s, "%u refused as %s, the guest was told by %s", g->port, reason_name(f->refusal), g->by_icmp ? "ICMP" : "RST");
 		return;
 	}
+	if (g->passive && g->state < GUEST_OPEN && f->gone)
+		return; /* gate_in.c looks at it */
 	if (guest_aborted || f->failed) {
 		if (f->gone && f->dial == FAR_CONNECTED && f->why == R_CLOSED && (!f->shut || f->consumed != f->total))
 			sim_fail(s, "%u closed in order after a reset, though not all was carried", g->port);

@@ -265,8 +265,19 @@ static void test_caps_lowered(void)
 	close(fd);
 }
 
-/* No descriptor left: an endpoint gives way instead of the guest being refused. */
-static void test_descriptors_give_way(void)
+/* Somebody else's descriptor, once. */
+static int spare = -1;
+
+static bool spare_one(void *arg)
+{
+	int fd = spare;
+
+	spare = -1;
+	return fd >= 0 && !close(fd);
+}
+
+/* No descriptor left: somebody else gives one, or an endpoint gives way instead of the guest being refused. */
+static void test_descriptors_give_way(gconstpointer others)
 {
 	struct fixture f;
 	int fd = host_at(false, 0), lowest;
@@ -274,7 +285,9 @@ static void test_descriptors_give_way(void)
 	struct rlimit was, now;
 
 	begin(&f);
+	f.env.give_way = spare_one;
 	start(&f);
+	spare = others ? dup(fd) : -1;
 	g_assert_cmpint(guest_sends(&f, &ta, 1, f.base), ==, R_ACCEPTED);
 	getrlimit(RLIMIT_NOFILE, &was);
 	lowest = dup(fd); /* all numbers below are in use */
@@ -283,9 +296,40 @@ static void test_descriptors_give_way(void)
 	setrlimit(RLIMIT_NOFILE, &now);
 	g_assert_cmpint(guest_sends(&f, &tb, 1, f.base), ==, R_ACCEPTED);
 	setrlimit(RLIMIT_NOFILE, &was);
-	g_assert_cmpuint(stats(&f).sockets, ==, 1);
-	g_assert_cmpuint(stats(&f).evicted, ==, 1);
+	g_assert_cmpuint(stats(&f).sockets, ==, others ? 2 : 1);
+	g_assert_cmpuint(stats(&f).evicted, ==, others ? 0 : 1);
 	end(&f);
+	close(fd);
+}
+
+/* No memory for any one thing that a session needs, the timer that ends it among them: refused, nothing is left, and the next one is served. */
+static void test_no_memory(void)
+{
+	struct mem mem = { 0 };
+	int fd = host_at(false, 0);
+	struct tuple t = tuple_to(false, GUEST_PORT, port_of(fd));
+	enum reason r = R_NO_MEMORY;
+	struct fixture f;
+	uint64_t k;
+
+	for (k = 0; r; k++) { /* a table of its own each time: room that was made stays */
+		begin(&f);
+		loop_use_mem(f.loop, &mem);
+		f.env.mem = &mem;
+		start(&f);
+		mem.fail_from = mem.asked + k;
+		mem.fail_count = 1;
+		r = guest_sends(&f, &t, 1, f.base);
+		g_assert_cmpint(r, ==, mem.failed ? R_NO_MEMORY : R_ACCEPTED);
+		g_assert_cmpuint(stats(&f).now, ==, !r);
+		g_assert_cmpuint(stats(&f).sockets, ==, !r);
+		mem = (struct mem){ 0 };
+		g_assert_cmpint(guest_sends(&f, &t, 1, f.base), ==, R_ACCEPTED);
+		g_assert_cmpuint(stats(&f).now, ==, 1);
+		g_assert_cmpint(host_gets(fd, NULL), ==, 1);
+		end(&f);
+	}
+	g_assert_cmpuint(k, >=, 4); /* socket, session, timer; and none */
 	close(fd);
 }
 
@@ -303,6 +347,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/flow_dgram/A8_many_destinations", test_a8_many_destinations);
 	g_test_add_func("/flow_dgram/B34_D6_caps", test_b34_caps);
 	g_test_add_func("/flow_dgram/caps_lowered", test_caps_lowered);
-	g_test_add_func("/flow_dgram/descriptors_give_way", test_descriptors_give_way);
+	g_test_add_data_func("/flow_dgram/descriptors_give_way", NULL, test_descriptors_give_way);
+	g_test_add_data_func("/flow_dgram/descriptors_given", "others", test_descriptors_give_way);
+	g_test_add_func("/flow_dgram/no_memory", test_no_memory);
 	return g_test_run();
 }

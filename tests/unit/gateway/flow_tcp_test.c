@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-/* A listener of the loopback; backlog -1: bound only, so that a dial is refused.  Returns its port. */
+/* A listener of the loopback; backlog -1: bound only, so that a dial is refused.  Returns its port; -1: that is somebody else's. */
 static int listener(const char *addr, uint16_t port, int backlog, uint16_t *ret_port)
 {
 	struct endpoint at = { stage_addr(addr), port };
@@ -15,7 +15,11 @@ static int listener(const char *addr, uint16_t port, int backlog, uint16_t *ret_
 
 	if (ss.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	g_assert_cmpint(bind(fd, (struct sockaddr *)&ss, len), ==, 0);
+	if (bind(fd, (struct sockaddr *)&ss, len)) {
+		g_assert_cmpuint(port, !=, 0);
+		close(fd);
+		return -1;
+	}
 	if (backlog >= 0)
 		g_assert_cmpint(listen(fd, backlog), ==, 0);
 	g_assert_cmpint(getsockname(fd, (struct sockaddr *)&ss, &len), ==, 0);
@@ -67,7 +71,10 @@ static void either_loopback(void)
 		stage_init(&s);
 		stage_start(&s);
 		a = listener("127.0.0.1", 0, row[i].on4 ? 4 : -1, &port);
-		b = listener("::1", port, row[i].on6 ? 4 : -1, &port);
+		while ((b = listener("::1", port, row[i].on6 ? 4 : -1, &port)) < 0) { /* a test of another process has that port */
+			close(a);
+			a = listener("127.0.0.1", 0, row[i].on4 ? 4 : -1, &port);
+		}
 		t = toward(&s, row[i].v4, 40000, port);
 		if (row[i].on4 || row[i].on6) {
 			int served;
@@ -320,6 +327,31 @@ static void no_memory(void)
 	stage_stop(&s);
 }
 
+/* A guest that gives up in the very turn in which its dial connects: the server sees RST, not a visitor who had nothing to say. */
+static void reset_as_it_connects(void)
+{
+	struct tuple t;
+	struct stage s;
+	uint16_t port;
+	int web = listener("127.0.0.1", 0, 4, &port), server;
+	char c;
+
+	stage_init(&s);
+	stage_start(&s);
+	t = toward(&s, true, 40000, port);
+	syn(&s, &t);
+	stage_guest(&s, &t, (struct tcp_seg){ .seq = STAGE_ISN + 1, .flags = TCP_RST }, NULL);
+	stage_run(&s); /* the loopback connects during connect() */
+	server = accept(web, NULL, NULL);
+	g_assert_cmpint(server, >=, 0);
+	g_assert_cmpint(stage_recv(server, &c, 1), ==, -ECONNRESET);
+	g_assert_cmpuint(stage_closes(&s, R_GUEST_RESET), ==, 1);
+	g_assert_cmpuint(stage_stats(&s).flows_now, ==, 0);
+	close(server);
+	close(web);
+	stage_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -328,5 +360,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/flow_tcp/syn-rst", syn_rst);
 	g_test_add_func("/flow_tcp/few-descriptors", few_descriptors);
 	g_test_add_func("/flow_tcp/no-memory", no_memory);
+	g_test_add_func("/flow_tcp/reset-as-it-connects", reset_as_it_connects);
 	return g_test_run();
 }

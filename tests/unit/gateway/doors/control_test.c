@@ -114,6 +114,7 @@ static void tables(void)
 	check_table("[{\"id\":1,\"rule\":\"x\"},{\"id\":20,\"rule\":\"long one\"}]", "id  rule\n1   x\n20  long one\n");
 	check_table("{\"a\":1,\"long\":{\"b\":true},\"c\":[]}", "a     1\nlong\n  b  true\nc     -\n");
 	check_table("{\"list\":[{\"n\":1}]}", "list\n  n\n  1\n");
+	check_table("[{\"c\":\"x\",\"args\":[{\"name\":\"a\",\"required\":true},{\"name\":\"b\",\"required\":false}]}]", "c  args\nx  a [b]\n");
 	check_table("[]", "nothing\n");
 	check_table("{}", "");
 	check_table("{\"a\":\"\\u001b[2J\\n\"}", "a  ?[2J?\n");
