@@ -98,7 +98,10 @@ static bool neigh_target_is_ours(const struct stack *st, const struct addr *targ
 {
 	struct addr ll = stack_linklocal(st);
 
-	return addr_eq(target, &ll) || (prefix_contains(&st->cfg.net6, target) && !stack_is_guest6(st, target));
+	if (addr_eq(target, &ll))
+		return true;
+	return prefix_contains(&st->cfg.net6, target) &&
+	       (!stack_is_guest6(st, target) || (st->host->stands_for && st->host->stands_for(st->host, target)));
 }
 
 /* What an IP packet may carry it: RFC 4861 7.1.1 and 7.1.2. */

@@ -5,6 +5,7 @@
 #include "gateway/doors/cli_run_args.h"
 
 #include "gateway/doors/cli.h"
+#include "gateway/doors/cli_service.h"
 #include "gateway/doors/cli_value.h"
 
 #include <stdio.h>
@@ -232,6 +233,19 @@ static bool set_source(void *ctx, const char *value, GError **err)
 	return true;
 }
 
+static bool set_service(void *ctx, const char *value, GError **err)
+{
+	struct cli_run_args *args = ctx;
+	struct cli_service s;
+
+	if (!cli_service_parse(value, &s, err))
+		return false;
+	if (!args->services)
+		args->services = g_array_new(false, false, sizeof(s));
+	g_array_append_val(args->services, s);
+	return true;
+}
+
 static bool set_control(void *ctx, const char *value, GError **err)
 {
 	if (!*value)
@@ -291,6 +305,7 @@ static const struct cli_option ports_table[] = {
 	{ 't', "tcp-ports", "SPEC", "publish TCP, as 8080:80 or 127.0.0.1/22; repeatable", set_tcp_ports },
 	{ 'u', "udp-ports", "SPEC", "publish UDP, likewise", set_udp_ports },
 	{ 0, "publish-source", "HOW", "whom the guest sees: client, gateway, proxy1, proxy2", set_source },
+	{ 0, "service", "PLACE=HOW", "for the guest: 10.0.2.4:80=exec:CMD or =unix:PATH", set_service },
 	{ 0, "control", "PATH", "a socket for slirpgate ctl", set_control },
 	{ 0, NULL, NULL, NULL, NULL },
 };
@@ -315,7 +330,7 @@ const struct cli_option cli_run_args_shared[] = {
 	{ 0, "stats", "=json", "print the counters to standard error at the end", set_stats },
 	{ 0, "log-level", "LEVEL", "error, warn, info or debug (warn)", set_log_level },
 	{ 'V', "version", NULL, "name and version", set_version },
-	{ 'h', "help", "=ports", "this text; =ports: those of published ports", set_help },
+	{ 'h', "help", "=ports", "this text; =ports: published ports, services", set_help },
 	{ 0, NULL, NULL, NULL, NULL, ports_table, "ports" },
 };
 
@@ -352,6 +367,9 @@ bool cli_run_args_check(struct cli_run_args *args, GError **err)
 		}
 		args->net.v6 = false; /* as gateway.h says of GATEWAY_MTU6_MIN; cli_run.c tells the user */
 	}
+	for (guint k = 0; args->services && k < args->services->len; k++)
+		if (!cli_service_check(&g_array_index(args->services, struct cli_service, k), &args->net, err))
+			return false;
 	return true;
 }
 
@@ -364,6 +382,7 @@ void cli_run_args_init(struct cli_run_args *args)
 void cli_run_args_clear(struct cli_run_args *args)
 {
 	g_clear_pointer(&args->ports, g_array_unref);
+	g_clear_pointer(&args->services, g_array_unref);
 }
 
 bool cli_run_args_parse(int argc, char **argv, struct cli_run_args *ret, GError **err)

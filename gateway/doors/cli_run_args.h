@@ -32,6 +32,7 @@ struct cli_run_args {
 	enum journal_level level;
 	enum publish_source source; /* what the guest sees of the clients of its ports */
 	const char *control; /* path of the control socket, in argv; NULL: none */
+	GArray *services; /* struct cli_service; NULL: none */
 	GArray *ports; /* struct portspec_rule: what is published; NULL: nothing */
 	bool help, version;
 	const char *topic; /* of the help; NULL: what it begins with */

@@ -3,6 +3,7 @@
 
 #include "gateway/doors/cli.h"
 #include "gateway/doors/cli_report.h"
+#include "gateway/doors/cli_service.h"
 #include "gateway/doors/control.h"
 #include "gateway/hostinfo.h"
 #include "gateway/link_tap.h"
@@ -185,6 +186,9 @@ bool cli_serve_link(struct cli_serve *s, int tap, void (*on_gone)(void *arg, int
 	if (!s->gw)
 		return false;
 	gateway_on_link_gone(s->gw, on_gone, arg);
+	for (guint i = 0; s->args->services && i < s->args->services->len; i++)
+		if (!cli_service_add(&g_array_index(s->args->services, struct cli_service, i), s->gw, err))
+			return false;
 	if (s->publisher && !publisher_start(s->publisher, err))
 		return false;
 	if (!s->args->control)
