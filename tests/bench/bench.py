@@ -27,11 +27,12 @@ sys.dont_write_bytecode = True
 from lab import UNSHARE, Failed, Lab, machine_speed  # noqa: E402
 import rows_bad  # noqa: E402
 import rows_dgram  # noqa: E402
+import rows_library  # noqa: E402
 import rows_tcp  # noqa: E402
 import stacks  # noqa: E402
 from stacks import OURS, PEERS  # noqa: E402
 
-ROWS = (rows_tcp, rows_bad, rows_dgram)
+ROWS = (rows_tcp, rows_bad, rows_dgram, rows_library)
 
 # ---- expectations ----
 
@@ -57,7 +58,8 @@ class Judge:
         return statistics.median(values) if values else None
 
     def best_peer(self, row, field, more):
-        found = {p: self.get(row, p, field) for p in PEERS}
+        found = {p: self.get(row, p, field)
+                 for p in PEERS + (rows_library.PEER,)}
         found = {p: v for p, v in found.items() if v is not None}
         if not found:
             return None
@@ -96,6 +98,8 @@ def one_trial(lab, row, name, options):
                                    row["kind"] != "stream" or not options.no_pin))
         return guests[-1]
 
+    if hasattr(row["of"], "STACKS"):
+        return row["trial"](lab, name, row, options)
     guests = []
     try:
         guest = start()
@@ -222,12 +226,13 @@ def run_all(lab, options):
     judge = Judge()
     rows = select_rows(options)
     for i, row in enumerate(rows):
-        fit = [n for n in names if not row["of"].unfit(row, n)]
+        fit = [n for n in getattr(row["of"], "STACKS", names)
+               if not row["of"].unfit(row, n)]
         figures, failures, speeds = run_row(lab, row, fit, options)
         judge.runs[row["name"]] = figures
         report_row(row, fit, figures, failures, speeds, judge)
         for n in names:
-            if n not in fit:
+            if n not in fit and not hasattr(row["of"], "STACKS"):
                 print(f"  {n}: n/a: {row['of'].unfit(row, n)}")
         results[row["name"]] = {"runs": figures, "failures": failures,
                                 "speeds": speeds}
@@ -268,6 +273,8 @@ def parse_options():
                    help="build directory (default: build)")
     p.add_argument("--slirpgate", metavar="PROGRAM",
                    help="default: slirpgate in the build directory")
+    p.add_argument("--libslirp", default=rows_library.DEBIAN, metavar="FILE",
+                   help="the library that ours is measured beside")
     p.add_argument("--slirpgate-args", default="", metavar="ARGS",
                    help="further options for slirpgate run")
     p.add_argument("--cc", default="cubic", metavar="NAME",

@@ -158,6 +158,8 @@ class Lab:
     def __init__(self, build, cc):
         self.traffic = find_program(build, "bench-traffic")
         self.limit = find_program(build, "bench-limit")
+        self.library = find_program(build, "bench-library")
+        self.build = build
         self.impair = find_program(build, "impair")
         self.port = 5300
         self.token = 0

@@ -333,7 +333,7 @@ void gate_tcp_close(struct gate_fd *f)
 	struct sim_conn *c = f->conn;
 	struct sim *s = f->gate->s;
 	struct far *far = c ? &c->far : NULL;
-	bool told = c && c->guest.abort_at <= s->now;
+	bool told = c && c->guest.state == GUEST_RESET && c->guest.abort_at <= s->now;
 
 	if (!c)
 		return;
