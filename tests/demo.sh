@@ -104,7 +104,32 @@ host() {
 		exit 1
 	fi
 	counters
+	published
 	echo "the demo is over: every step passed"
+}
+
+# A page of the guest, read from the internet.
+guest_page() {
+	nsenter --target "$net" --net -- curl -fsS -m 10 "http://$1/" | grep -q "hello from the guest"
+}
+
+published() {
+	local ctl=("$SLIRPGATE" ctl -s "$work/control")
+	unset DEMO_STAGE
+	mkdir "$work/guest"
+	echo "hello from the guest" >"$work/guest/index.html"
+	"$SLIRPGATE" run --root -t 8080:80 --control "$work/control" --log-level error -- \
+		python3 -m http.server --bind :: --directory "$work/guest" 80 >>"$work/servers.log" 2>&1 &
+	pids+=($!)
+	await guest_page 203.0.113.2:8080 || fail "a page of the guest's through a published port ($(tail -n 1 "$work/servers.log"))"
+	pass "a page of the guest's through a published port, from the internet"
+	"${ctl[@]}" publish add 8081:80 >/dev/null && guest_page "[2001:db8:1::2]:8081" || fail "a port that is published later"
+	pass "a port that is published while it runs, over IPv6"
+	"${ctl[@]}" --json publish list | python3 -c 'import json, sys
+for r in json.load(sys.stdin): print("     {rule}: {let_in} clients".format(**r))'
+	"${ctl[@]}" publish remove 1 && ! guest_page 203.0.113.2:8080 2>/dev/null || fail "a port that is closed again"
+	"${ctl[@]}" shutdown
+	pass "a port that is closed again, and the end of that guest"
 }
 
 counters() {

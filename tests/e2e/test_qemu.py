@@ -280,6 +280,28 @@ def test_state_changes_hands(tmp_path, here, there):
     assert "error" not in other.close().lower()
 
 
+def test_running_guest_changes_hands(tmp_path):
+    """A guest that was leased its address by the distribution's library goes on with ours: the same lease, the same gateway."""
+    state = tmp_path / "state"
+    for name in ("out", "in"):
+        (tmp_path / name).mkdir()
+    one = qemu.Vm(tmp_path / "out", DISTRIBUTION)
+    one.ok(DHCP + "; ping -c 1 -W 5 10.0.2.2")
+    one.hmp("stop")
+    one.hmp(f'migrate "exec:cat > {state}"')
+    until(lambda: "completed" in one.hmp("info migrate"))
+    one.close()
+    other = qemu.Vm(tmp_path / "in", LIBRARY, "", "-S", "-incoming", f"exec:cat {state}", incoming=True)
+    until(lambda: "inmigrate" not in other.hmp("info status"))
+    other.hmp("cont")
+    other.ok("ping -c 1 -W 5 10.0.2.2")
+    server = Server(lambda data: b"went on")
+    assert other.ok(f"echo x | nc 10.0.2.2 {server.port}") == "went on"
+    server.close()
+    assert "lease of 10.0.2.15 obtained" in other.ok("udhcpc -i eth0 -f -q -n -t 10 -T 1 -s /bin/true 2>&1")
+    other.close()
+
+
 def test_restrict(tmp_path, echo):
     """No way out, to the host or to the name server; DHCP names no router; the gateway answers and what was forwarded is there."""
     server = Server(lambda data: b"no")
