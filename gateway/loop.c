@@ -550,6 +550,23 @@ void loop_link_ready(struct loop *l)
 		loop_bring_forward(l, 0);
 }
 
+void loop_link_now(struct loop *l)
+{
+	int64_t next;
+
+	if (l->in_turn) {
+		loop_link_ready(l);
+		return;
+	}
+	l->link_ready = l->link != NULL;
+	loop_turn(l, false);
+	next = l->wake;
+	l->wake = TIMERQ_NEVER;
+	loop_bring_forward(l, next); /* the application may sleep for longer */
+	if (l->gone_err)
+		loop_link_gone(l);
+}
+
 bool loop_in_turn(const struct loop *l)
 {
 	return l->in_turn;

@@ -99,6 +99,9 @@ void loop_kick(struct loop *l);
 
 /* rx() of the link has work, which its descriptor does not say. */
 void loop_link_ready(struct loop *l);
+/* The same for an application's loop, and one turn at once, which looks at the link and at no descriptor: cheaper than to wait for loop_run()
+ * when the frame is alone.  From inside a turn: loop_link_ready(). */
+void loop_link_now(struct loop *l);
 bool loop_in_turn(const struct loop *l);
 
 int64_t loop_now(const struct loop *l); /* microseconds on the loop's clock; NULL: CLOCK_MONOTONIC */

@@ -1,7 +1,8 @@
 /* libslirp.c - libslirp.so.0: life, loop and frames of the library interface.
  *
  * What it is: the door for programs that were built for libslirp (QEMU, slirp4netns and others).  The application drives the loop: it waits
- * for our one descriptor and our deadline, and every turn happens inside slirp_pollfds_poll() or, when many frames come, slirp_input().
+ * for our one descriptor and our deadline, and every turn happens inside slirp_pollfds_poll() or slirp_input(): there when frames are few, so
+ * that a request need not wait for a round of the application's loop, and when they are more than the link keeps.  In between they gather.
  * What it is not: a process.  No thread, signal, descriptor limit or file descriptor of the application is touched; two instances share
  * nothing but the debug flags.
  * prefixes: slirp_
@@ -15,7 +16,10 @@
 #include <glib.h>
 #include <string.h>
 
-enum { FRAME_MIN = 14 };
+enum {
+	FRAME_MIN = 14,
+	CALM_INPUTS = 2, /* frames in a round of the application's loop, after which the first of the next is served at once */
+};
 
 /* ---- life */
 
@@ -136,6 +140,8 @@ void slirp_pollfds_poll(Slirp *slirp, int select_error, SlirpGetREventsCb get_re
 	(void)get_revents;
 	(void)opaque;
 	libslirp_debug(SLIRP_DBG_VERBOSE_CALL, "slirp_pollfds_poll");
+	slirp->calm = slirp->inputs <= CALM_INPUTS;
+	slirp->inputs = 0;
 	loop_run(slirp->loop);
 }
 
@@ -152,7 +158,10 @@ void slirp_input(Slirp *slirp, const uint8_t *pkt, int pkt_len)
 			return;
 		}
 	}
-	loop_link_ready(slirp->loop);
+	if (!slirp->inputs++ && slirp->calm)
+		loop_link_now(slirp->loop);
+	else
+		loop_link_ready(slirp->loop);
 }
 
 void slirp_handle_timer(Slirp *slirp, SlirpTimerId id, void *cb_opaque)

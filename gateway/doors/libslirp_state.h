@@ -22,6 +22,8 @@ struct Slirp {
 	struct loop *loop; /* gw's */
 	struct link *link; /* gw's */
 	struct publisher *ports; /* forwarded to the guest */
+	unsigned inputs; /* frames since the last slirp_pollfds_poll() */
+	bool calm;	 /* they were few in the round before */
 	void *ra_timer;	   /* NULL: none */
 	int64_t clock_last, clock_shift; /* microseconds: ours never goes backwards, the application's may (a state is loaded) */
 };

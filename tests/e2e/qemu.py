@@ -3,6 +3,7 @@
 A wrong LD_LIBRARY_PATH would quietly mean another library: the mapped path is compared.
 """
 
+import atexit
 import base64
 import glob
 import os
@@ -95,6 +96,7 @@ class Vm:
         self.log = open(f"{self.dir}/qemu.log", "w+b")
         self.qemu = subprocess.Popen(command, env={**os.environ, "LD_LIBRARY_PATH": library}, stdin=subprocess.DEVNULL, stdout=self.log,
                                      stderr=subprocess.STDOUT)
+        atexit.register(self.qemu.kill)  # a test that fails leaves nothing behind
         self.agent = self.connect("agent")
         self.monitor = self.connect("hmp")
         self.prompt()

@@ -142,6 +142,33 @@ static void link_speaks(void)
 	app_close(&a);
 }
 
+/* One turn at once, without a word to an application that sleeps; what is left over, and a deadline before the end of its sleep, wake it. */
+static void link_now(void)
+{
+	struct app a;
+
+	app_open(&a);
+	app_drive(&a);
+	g_assert_cmpint(loop_due(a.f.loop), ==, TIMERQ_NEVER);
+	loop_link_now(a.f.loop);
+	g_assert_cmpstr(a.journal->str, ==, "rfdt");
+	g_assert_cmpuint(a.bells, ==, 0);
+	g_assert_false(readable(&a));
+	a.f.stack.deadline = 5000;
+	loop_link_now(a.f.loop);
+	g_assert_cmpuint(a.bells, ==, 1);
+	g_assert_true(readable(&a));
+	g_assert_cmpint(loop_due(a.f.loop), ==, 5000);
+	a.f.link_more = 1;
+	loop_link_now(a.f.loop);
+	g_assert_cmpuint(a.bells, ==, 2);
+	g_assert_cmpint(loop_due(a.f.loop), ==, 0);
+	a.f.link_rc = -EPIPE;
+	loop_link_now(a.f.loop);
+	g_assert_cmpint(a.f.gone, ==, EPIPE);
+	app_close(&a);
+}
+
 /* Work without end is cut into bounded runs. */
 static void bounded(void)
 {
@@ -204,6 +231,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/loop_driven/clock_frozen", clock_frozen);
 	g_test_add_func("/loop_driven/bell", bell);
 	g_test_add_func("/loop_driven/link_speaks", link_speaks);
+	g_test_add_func("/loop_driven/link_now", link_now);
 	g_test_add_func("/loop_driven/bounded", bounded);
 	g_test_add_func("/loop_driven/link_gone", link_gone);
 	g_test_add_func("/loop_driven/one_descriptor", one_descriptor);

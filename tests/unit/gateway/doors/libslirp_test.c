@@ -147,6 +147,45 @@ static void idle(void)
 	slirp_cleanup(a.slirp);
 }
 
+/* More frames than a calm round has. */
+static void app_hurry(struct app *a)
+{
+	app_settle(a);
+	a->n_out = 0;
+	for (int i = 0; i < 4; i++)
+		app_ping(a, "10.0.2.15", "10.0.2.2", 100 + i);
+	slirp_pollfds_poll(a->slirp, 0, NULL, NULL);
+	g_assert_cmpuint(a->n_out, ==, 4);
+	a->n_out = a->notified = 0;
+}
+
+/* Where frames are few the first of a round is answered from inside slirp_input(), those behind it gather; where they are many all do. */
+static void input_at_once(void)
+{
+	struct app a;
+
+	app_init(&a);
+	app_open(&a);
+	app_hurry(&a);
+	app_ping(&a, "10.0.2.15", "10.0.2.2", 1);
+	g_assert_cmpuint(a.n_out, ==, 0);
+	slirp_pollfds_poll(a.slirp, 0, NULL, NULL);
+	g_assert_cmpuint(a.n_out, ==, 1);
+	app_ping(&a, "10.0.2.15", "10.0.2.2", 2);
+	g_assert_cmpuint(a.n_out, ==, 2);
+	app_ping(&a, "10.0.2.15", "10.0.2.2", 3);
+	g_assert_cmpuint(a.n_out, ==, 2);
+	app_fill(&a);
+	g_assert_cmpuint(a.timeout, ==, 0);
+	slirp_pollfds_poll(a.slirp, 0, NULL, NULL);
+	g_assert_cmpuint(a.n_out, ==, 3);
+	app_fill(&a); /* the application sleeps: no notification for a frame that is answered already */
+	app_ping(&a, "10.0.2.15", "10.0.2.2", 4);
+	g_assert_cmpuint(a.n_out, ==, 4);
+	g_assert_cmpuint(a.notified, ==, 0);
+	slirp_cleanup(a.slirp);
+}
+
 /* A frame that comes while the application is about to sleep, or asleep, ends its sleep; one that comes before is seen by the fill. */
 static void input_wakes(void)
 {
@@ -154,8 +193,7 @@ static void input_wakes(void)
 
 	app_init(&a);
 	app_open(&a);
-	app_settle(&a);
-	slirp_pollfds_poll(a.slirp, 0, NULL, NULL);
+	app_hurry(&a);
 	app_ping(&a, "10.0.2.15", "10.0.2.2", 1);
 	g_assert_cmpuint(a.notified, ==, 0);
 	app_fill(&a);
@@ -163,8 +201,10 @@ static void input_wakes(void)
 	slirp_pollfds_poll(a.slirp, 0, NULL, NULL);
 	g_assert_cmpuint(a.n_out, ==, 1);
 
+	app_hurry(&a);
 	app_fill(&a);
 	g_assert_cmpuint(a.timeout, ==, UINT32_MAX);
+	a.n_out = 1;
 	app_ping(&a, "10.0.2.15", "10.0.2.2", 2);
 	app_ping(&a, "10.0.2.15", "10.0.2.2", 3);
 	g_assert_true(app_readable(&a));
@@ -392,6 +432,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/libslirp/version_6_sockets", version_6_sockets);
 	g_test_add_func("/libslirp/version_text", version_text);
 	g_test_add_func("/libslirp/idle", idle);
+	g_test_add_func("/libslirp/input_at_once", input_at_once);
 	g_test_add_func("/libslirp/input_wakes", input_wakes);
 	g_test_add_func("/libslirp/deadline", deadline);
 	g_test_add_func("/libslirp/clock_back", clock_back);
