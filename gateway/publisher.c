@@ -63,16 +63,31 @@ uint64_t publisher_shed(const struct publisher *p)
 	return p->spare.shed;
 }
 
-/* C33: the guest's address of the family that the client came by, else the other one. */
-static struct addr publisher_guest(const struct gateway_config *cfg, const struct portspec_rule *rule, const struct endpoint *local)
+/* The first IPv6 address of a guest that it has shown; false: none has yet. */
+static bool publisher_learned(const struct publisher *p, struct addr *ret)
 {
+	struct mac mac;
+
+	for (unsigned i = 0; stack_neighbour(p->inbound->stack, i, ret, &mac); i++)
+		if (!addr_is_v4(ret) && !addr_is_linklocal(ret))
+			return true;
+	return false;
+}
+
+/* Whom a port leads to: where its rule says ("::": whichever guest there is), else the guest's address of the family that the client came
+ * by, else the other one (C33).  False: that guest is not known. */
+static bool publisher_guest(const struct publisher *p, const struct portspec_rule *rule, const struct endpoint *local, struct addr *ret)
+{
+	const struct gateway_config *cfg = p->cfg;
 	bool want4 = addr_is_v4(&local->addr) || (rule->path[0] && cfg->v4);
 
+	*ret = rule->to;
 	if (rule->has_to)
-		return rule->to;
+		return !addr_eq(&rule->to, &addr_any) || publisher_learned(p, ret);
 	if (want4 ? !cfg->v4 : !cfg->v6)
 		want4 = !want4;
-	return want4 ? cfg->guest4 : cfg->guest6;
+	*ret = want4 ? cfg->guest4 : cfg->guest6;
+	return true;
 }
 
 /* Puts a port (back) into the epoll set. */
@@ -123,7 +138,7 @@ static void publisher_take(struct publisher *p, struct publish_port *port, int f
 		.local = set->rule.path[0] != '\0',
 		.hide = set->policy.source != PUBLISH_SOURCE_CLIENT,
 		.from = *from,
-		.guest = { publisher_guest(p->cfg, &set->rule, local), port->to_port },
+		.guest.port = port->to_port,
 		.head = header,
 		.head_len = publisher_header(set->policy.source, from, local, header),
 		.settled = publisher_settled,
@@ -131,7 +146,7 @@ static void publisher_take(struct publisher *p, struct publish_port *port, int f
 		.arg = port,
 	};
 
-	if (publish_admit(port, from)) {
+	if (!publisher_guest(p, &set->rule, local, &c.guest.addr) || publish_admit(port, from)) {
 		listener_reset(fd);
 		return;
 	}
@@ -187,9 +202,10 @@ static int publisher_watch_udp(struct publisher *p, const struct publish_port *p
 {
 	const struct portspec_rule *rule = &port->set->rule;
 	struct endpoint any4 = { .addr = addr_from_v4((const uint8_t[4]){ 0 }) };
-	struct endpoint guest = { publisher_guest(p->cfg, rule, &port->listener.bound), port->to_port };
-	struct endpoint other = { publisher_guest(p->cfg, rule, &any4), port->to_port };
+	struct endpoint guest = { .port = port->to_port }, other = guest;
 
+	if (!publisher_guest(p, rule, &port->listener.bound, &guest.addr) || !publisher_guest(p, rule, &any4, &other.addr))
+		return -EHOSTUNREACH; /* datagrams wait for nobody */
 	return udp_publish_add(p->udp, &w->udp, port->listener.fd, &guest, port->listener.dual ? &other : NULL);
 }
 

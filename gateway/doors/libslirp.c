@@ -10,6 +10,8 @@
  */
 #include "gateway/doors/libslirp_state.h"
 
+#include "gateway/publisher.h"
+
 #include <errno.h>
 #include <glib.h>
 #include <string.h>
@@ -23,9 +25,8 @@ enum {
 
 static void libslirp_free(struct Slirp *s)
 {
-	libslirp_hostfwd_close(&s->hostfwd);
 	gateway_free(s->gw);
-	libslirp_hostfwd_clear(&s->hostfwd);
+	publisher_free(s->ports);
 	g_free(s);
 }
 
@@ -33,15 +34,15 @@ static bool libslirp_make(struct Slirp *s)
 {
 	g_autoptr(GError) err = NULL;
 
-	s->link = link_callback_new(s->cfg.mtu, libslirp_cb_send, s);
+	s->ports = s->cfg.publisher = publisher_new(NULL, &err);
+	if (s->ports)
+		s->link = link_callback_new(s->cfg.mtu, libslirp_cb_send, s);
 	if (s->link)
 		s->loop = loop_new_driven(&(struct loop_clock){ libslirp_cb_now, s }, libslirp_cb_notify, s, &err);
 	if (s->loop)
 		s->gw = gateway_new_on(&s->cfg, s->link, s->loop, &err);
 	else
 		link_free(s->link);
-	if (s->gw && !libslirp_hostfwd_init(&s->hostfwd, s))
-		g_clear_pointer(&s->gw, gateway_free);
 	if (!s->gw)
 		g_log(LIBSLIRP_DOMAIN, G_LOG_LEVEL_CRITICAL, "slirp_new: %s", err ? err->message : "out of memory");
 	return s->gw != NULL;

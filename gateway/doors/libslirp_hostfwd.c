@@ -1,178 +1,19 @@
-/* libslirp_hostfwd.c - ports of the host that lead to the guest.
+/* libslirp_hostfwd.c - ports of the host that lead to the guest, as the library's interface has them.
  *
- * Each forward is a set of one port in the registry of published ports (publish/publish.h), which binds, counts and caps; its listener stands in
- * the gateway's epoll set.  A client is taken in while the guest is being asked; what the guest says, or that it says nothing, becomes RST.
+ * Each forward is a set of one port in the registry of published ports (publish/publish.h), which gateway/publisher.c serves.
  *
- * prefixes: slirp_ libslirp_hostfwd_
- * Below: libslirp_state.h, publish/, gateway/inbound.h.  Above: the application.
+ * prefixes: slirp_
+ * Below: libslirp_state.h, publish/, gateway/publisher.h.  Above: the application.
  */
 #include "gateway/doors/libslirp_state.h"
 
 #include "gateway/hostsock.h"
-#include "gateway/inbound.h"
-#include "gateway/udp_publish.h"
+#include "gateway/publisher.h"
 
 #include <errno.h>
 #include <glib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/un.h>
-
-enum { HOSTFWD_BATCH = 64 }; /* clients taken in per turn and port */
-
-/* A listener in the loop. */
-struct hostfwd_watch {
-	struct loop_watch watch;
-	struct loop_timer pause;
-	struct loop_reap reap;
-	struct udp_publish_port udp;
-	struct publish_port *port;
-	struct libslirp_hostfwd *all;
-};
-
-/* ---- clients */
-
-static void hostfwd_gone(void *arg, const struct endpoint *from, enum reason why)
-{
-	publish_leave(arg, from);
-}
-
-/* Whom a port leads to; false: the guest it means is not known (an IPv6 address that nobody has shown yet). */
-static bool hostfwd_guest(const struct hostfwd_watch *w, struct endpoint *ret)
-{
-	struct mac mac;
-
-	*ret = (struct endpoint){ w->port->set->rule.to, w->port->to_port };
-	if (!addr_eq(&ret->addr, &addr_any))
-		return true;
-	for (unsigned i = 0; stack_neighbour(gateway_stack(w->all->slirp->gw), i, &ret->addr, &mac); i++)
-		if (!addr_is_v4(&ret->addr) && !addr_is_linklocal(&ret->addr))
-			return true;
-	return false;
-}
-
-static void hostfwd_client(struct hostfwd_watch *w, int fd, const struct endpoint *from)
-{
-	struct inbound_client c = { .fd = fd, .local = *w->port->listener.path != '\0', .from = *from, .gone = hostfwd_gone, .arg = w->port };
-
-	if (!hostfwd_guest(w, &c.guest) || publish_admit(w->port, from)) {
-		listener_reset(fd);
-		return;
-	}
-	if (inbound_open(gateway_inbound(w->all->slirp->gw), &c))
-		publish_leave(w->port, from);
-}
-
-static void hostfwd_event(struct loop_watch *lw, uint32_t events, int64_t now)
-{
-	struct hostfwd_watch *w = container_of(lw, struct hostfwd_watch, watch);
-	struct listener *l = &w->port->listener;
-	struct endpoint from, local;
-
-	for (int i = 0; i < HOSTFWD_BATCH; i++) {
-		int fd = listener_accept(l, &w->all->spare, &from, &local);
-
-		if (fd >= 0) {
-			hostfwd_client(w, fd, &from);
-			continue;
-		}
-		if (fd == -EBUSY) { /* resources are short: not asked again before the pause is over */
-			loop_watch_remove(w->all->slirp->loop, &w->watch);
-			loop_timer_set(w->all->slirp->loop, &w->pause, now + l->pause);
-		}
-		return;
-	}
-}
-
-static void hostfwd_resume(struct loop_timer *t, int64_t now)
-{
-	struct hostfwd_watch *w = container_of(t, struct hostfwd_watch, pause);
-
-	if (loop_watch_add(w->all->slirp->loop, &w->watch, w->port->listener.fd, EPOLLIN))
-		loop_timer_set(w->all->slirp->loop, &w->pause, now + LISTENER_PAUSE_MAX_US);
-}
-
-/* ---- the registry's owner */
-
-/* 0 or -errno. */
-static int hostfwd_begin(struct hostfwd_watch *w)
-{
-	struct endpoint guest;
-
-	if (w->port->listener.proto == PORTSPEC_TCP)
-		return loop_watch_add(w->all->slirp->loop, &w->watch, w->port->listener.fd, EPOLLIN);
-	if (!hostfwd_guest(w, &guest))
-		return -EHOSTUNREACH; /* datagrams wait for nobody: the guest must be known */
-	return udp_publish_add(gateway_udp_publish(w->all->slirp->gw), &w->udp, w->port->listener.fd, &guest, NULL);
-}
-
-static bool hostfwd_watch(struct publish_host *h, struct publish_port *p, GError **err)
-{
-	struct libslirp_hostfwd *all = container_of(h, struct libslirp_hostfwd, host);
-	struct hostfwd_watch *w = g_new0(struct hostfwd_watch, 1);
-	int rc;
-
-	w->watch.fn = hostfwd_event;
-	w->pause.fn = hostfwd_resume;
-	w->port = p;
-	w->all = all;
-	rc = hostfwd_begin(w);
-	if (!rc) {
-		p->watch = w;
-		return true;
-	}
-	g_free(w);
-	g_set_error(err, LISTENER_ERROR, LISTENER_ERROR_RESOURCES, "epoll: %s", g_strerror(-rc));
-	return false;
-}
-
-static void hostfwd_free(struct loop_reap *r)
-{
-	g_free(container_of(r, struct hostfwd_watch, reap));
-}
-
-static void hostfwd_unwatch(struct publish_host *h, struct publish_port *p)
-{
-	struct hostfwd_watch *w = p->watch;
-	struct loop *loop = w->all->slirp->loop;
-
-	if (p->listener.proto == PORTSPEC_UDP)
-		udp_publish_remove(&w->udp);
-	loop_watch_remove(loop, &w->watch);
-	loop_timer_set(loop, &w->pause, TIMERQ_NEVER);
-	loop_reap_later(loop, &w->reap, hostfwd_free);
-	p->watch = NULL;
-}
-
-bool libslirp_hostfwd_init(struct libslirp_hostfwd *f, struct Slirp *s)
-{
-	struct siphash_key key;
-
-	*f = (struct libslirp_hostfwd){ .slirp = s, .host = { .watch = hostfwd_watch, .unwatch = hostfwd_unwatch } };
-	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
-		return false;
-	listener_spare_open(&f->spare);
-	f->publish = publish_new(&f->host, &key, &f->refusals);
-	return f->publish != NULL;
-}
-
-void libslirp_hostfwd_close(struct libslirp_hostfwd *f)
-{
-	struct publish_set *s;
-
-	while (f->publish && (s = publish_next(f->publish, NULL)))
-		publish_remove(s);
-}
-
-void libslirp_hostfwd_clear(struct libslirp_hostfwd *f)
-{
-	if (f->publish)
-		listener_spare_close(&f->spare);
-	publish_free(f->publish);
-}
-
-/* ---- what the application says */
 
 static int hostfwd_fail(int err)
 {
@@ -253,14 +94,11 @@ int slirp_add_hostxfwd(Slirp *slirp, const struct sockaddr *haddr, socklen_t had
 		rc = hostfwd_to(slirp, gaddr, gaddrlen, &rule);
 	if (rc)
 		return hostfwd_fail(rc);
-	set = publish_bind(slirp->hostfwd.publish, &rule, &policy, &err);
+	set = publish_bind(publisher_registry(slirp->ports), &rule, &policy, &err);
 	if (set && publish_start(set, &err))
 		return 0;
 	libslirp_debug(SLIRP_DBG_ERROR, "slirp_add_hostxfwd: %s", err->message);
-	rc = hostfwd_errno(err);
-	if (set)
-		publish_remove(set);
-	return hostfwd_fail(rc);
+	return hostfwd_fail(hostfwd_errno(err));
 }
 
 static bool hostfwd_is(const struct publish_set *s, const struct portspec_rule *want)
@@ -274,12 +112,13 @@ static bool hostfwd_is(const struct publish_set *s, const struct portspec_rule *
 
 int slirp_remove_hostxfwd(Slirp *slirp, const struct sockaddr *haddr, socklen_t haddrlen, int flags)
 {
+	const struct publish *ports = publisher_registry(slirp->ports);
 	struct portspec_rule want = { 0 };
 	int rc = hostfwd_host(haddr, haddrlen, flags, &want);
 
 	if (rc)
 		return hostfwd_fail(rc);
-	for (struct publish_set *s = publish_next(slirp->hostfwd.publish, NULL); s; s = publish_next(slirp->hostfwd.publish, s)) {
+	for (struct publish_set *s = publish_next(ports, NULL); s; s = publish_next(ports, s)) {
 		if (hostfwd_is(s, &want)) {
 			publish_remove(s);
 			return 0;

@@ -6,6 +6,7 @@
 #include "gateway/doors/libslirp_state.h"
 #include "gateway/flow_tcp.h"
 #include "gateway/guestfwd.h"
+#include "gateway/publisher.h"
 
 #include <glib.h>
 
@@ -61,7 +62,9 @@ static void info_forwards(struct Slirp *s, enum portspec_proto proto, const char
 {
 	char buf[ADDR_STRLEN], to[ADDR_STRLEN];
 
-	for (struct publish_set *set = publish_next(s->hostfwd.publish, NULL); set; set = publish_next(s->hostfwd.publish, set)) {
+	const struct publish *ports = publisher_registry(s->ports);
+
+	for (struct publish_set *set = publish_next(ports, NULL); set; set = publish_next(ports, set)) {
 		const struct publish_port *p = container_of(set->ports.next, struct publish_port, node);
 		const struct listener *l = &p->listener;
 

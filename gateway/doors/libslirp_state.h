@@ -10,18 +10,8 @@
 #include "gateway/gateway.h"
 #include "gateway/link_callback.h"
 #include "gateway/loop.h"
-#include "publish/publish.h"
 
 #define LIBSLIRP_DOMAIN "Slirp" /* of log lines, as applications filter them */
-
-/* The forwarded ports: libslirp_hostfwd.c. */
-struct libslirp_hostfwd {
-	struct Slirp *slirp;
-	struct publish *publish;
-	struct publish_host host;
-	struct listener_spare spare;
-	struct reason_tally refusals;
-};
 
 struct Slirp {
 	const SlirpCb *cb; /* the application's; read as far as version says */
@@ -31,7 +21,7 @@ struct Slirp {
 	struct gateway *gw;
 	struct loop *loop; /* gw's */
 	struct link *link; /* gw's */
-	struct libslirp_hostfwd hostfwd;
+	struct publisher *ports; /* forwarded to the guest */
 	unsigned inputs; /* frames since the last slirp_pollfds_poll() */
 	bool calm;	 /* they were few in the round before */
 	void *ra_timer;	   /* NULL: none */
@@ -56,12 +46,6 @@ void libslirp_cb_ra_start(struct Slirp *s);
 void libslirp_cb_ra_stop(struct Slirp *s);
 /* Advertises and sets the timer again. */
 void libslirp_cb_ra(struct Slirp *s);
-
-/* ---- libslirp_hostfwd.c */
-
-bool libslirp_hostfwd_init(struct libslirp_hostfwd *f, struct Slirp *s);
-void libslirp_hostfwd_close(struct libslirp_hostfwd *f); /* no more clients; before the gateway goes */
-void libslirp_hostfwd_clear(struct libslirp_hostfwd *f); /* after it */
 
 /* ---- libslirp_debug.c */
 
