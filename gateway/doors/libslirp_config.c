@@ -136,15 +136,17 @@ static void config_later(struct gateway_config *g, const SlirpConfig *cfg)
 	}
 }
 
-/* Rules that the application knows nothing of, from whoever started it.  Fail closed. */
+/* Rules that the application knows nothing of, from whoever started it: this library loads none.  Fail closed, whatever the value: an empty one is
+ * a script's slip, not a wish for an open network. */
 static void config_policy(struct gateway_config *g)
 {
 	const char *path = g_getenv("SLIRPGATE_POLICY");
 
-	if (!path || !*path)
+	if (!path)
 		return;
 	g->restricted = true;
-	g_log(LIBSLIRP_DOMAIN, G_LOG_LEVEL_WARNING, "SLIRPGATE_POLICY: the rules of %s cannot be loaded: everything is denied", path);
+	g_log(LIBSLIRP_DOMAIN, G_LOG_LEVEL_WARNING,
+	      "SLIRPGATE_POLICY: this library loads no rules, not those of '%s' either: the guest reaches neither the host nor anything beyond", path);
 }
 
 static bool config_check(const SlirpConfig *cfg)

@@ -400,9 +400,9 @@ static void hold_idle(int count)
 	if (!idle_up)
 		die("no connection came up");
 	run_for(SETTLE_MS * INT64_C(1000000));
-	cpu = cpu_seconds();
 	kib = memory_kib() - kib;
 	files = descriptors() - files;
+	cpu = cpu_seconds();
 	run_for(1000 * 1000 * 1000);
 	printf("{\"phase\":\"idle\",\"held\":%d,\"seconds\":%.3f,\"kib\":%ld,\"files\":%d,\"cpu\":%.6f}\n", idle_up, took / 1e9, kib,
 	       files, cpu_seconds() - cpu);

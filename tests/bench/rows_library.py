@@ -126,6 +126,7 @@ def measure_idle(lab, name, row, options):
         c.figures()
         r = c.p.json(IDLE_OPEN_SECONDS + 10, "idle connections")
         tx, rx = stream_figures(c.figures()), stream_figures(c.figures())
+        os.sched_setaffinity(c.server.pid, {STACK_CPU})     # as in lib-rr
         rr = latency_figures(c.figures())
     return {"held": r["held"], "open_s": r["seconds"],
             "kib_conn": r["kib"] / r["held"],
@@ -211,6 +212,8 @@ def expect(judge, row):
     if row["kind"] == "stream":
         judge.want("rate / libslirp", judge.paired(name, "gbit", PEER), ">=",
                    TO_PEER[name])
+        judge.want("CPU per GB / libslirp", judge.paired(name, "cpu_gb", PEER),
+                   "<=", 1 / TO_PEER[name])
     elif row["kind"] == "idle":
         expect_idle(judge, name)
     elif row["dir"] == "rr":

@@ -56,6 +56,9 @@ class Guest:
         return text
 
     def close(self):
+        """What slirp4netns has said; nothing the second time."""
+        if self.door.returncode is not None:
+            return ""
         self.door.send_signal(signal.SIGTERM)
         text = self.door.communicate(timeout=DEADLINE)[0]
         self.shell.stdin.close()
@@ -220,6 +223,50 @@ def free_port():
     port = s.getsockname()[1]
     s.close()
     return port
+
+
+CONNECT = "import socket; s = socket.socket(socket.%s, socket.%s); s.settimeout(20); s.connect((\"%s\", %d)); s.send(b\"x\"); s.recv(1)"
+
+
+@pytest.mark.parametrize("value", ["/nowhere/rules", "/etc/passwd", ""])
+def test_policy_closes(guest, value, monkeypatch):
+    """SLIRPGATE_POLICY at all, and the guest reaches nobody, which it is told at once; the gateway is there, and one message says why."""
+    server, server6 = Server("127.0.0.1", 1), Server("::1", 1)
+    monkeypatch.setenv("SLIRPGATE_POLICY", value)
+    g = guest("--enable-ipv6")
+    g.ok("for i in $(seq 100); do ip -6 addr show tap0 scope global -tentative | grep -q fd00: && exit 0; sleep 0.1; done; exit 1")
+    for family, kind, host, port, said in [("AF_INET", "SOCK_STREAM", "10.0.2.2", server.port, "Connection refused"),
+                                           ("AF_INET", "SOCK_STREAM", "10.0.2.3", 53, "Connection refused"),
+                                           ("AF_INET", "SOCK_STREAM", "192.0.2.9", 80, "Connection refused"),
+                                           ("AF_INET6", "SOCK_STREAM", "fd00::2", server6.port, "Connection refused"),
+                                           ("AF_INET", "SOCK_DGRAM", "10.0.2.2", 9, "No route to host"),
+                                           ("AF_INET", "SOCK_DGRAM", "192.0.2.9", 9, "No route to host"),
+                                           ("AF_INET6", "SOCK_DGRAM", "fd00::2", 9, "Permission denied")]:
+        status, text = g.run(f"/usr/bin/python3 -c '{CONNECT % (family, kind, host, port)}'")
+        assert (status, said in text) == (1, True), (host, kind, text)
+    assert not server.peers and not server6.peers
+    status, text = g.run("ping -c 1 -W 20 192.0.2.9")
+    assert status == 1 and "Packet filtered" in text
+    status, text = g.run("dig +tries=1 +time=20 @10.0.2.3 localhost")
+    assert status == 9 and "host unreachable" in text
+    g.ok("ping -c 1 -W 5 10.0.2.2; ping -6 -c 1 -W 5 fd00::2")
+    server.close()
+    server6.close()
+    lines = [line for line in g.close().splitlines() if "SLIRPGATE_POLICY" in line]
+    assert len(lines) == 1 and f"'{value}'" in lines[0] and "neither the host nor anything beyond" in lines[0]
+
+
+def test_policy_forwards(guest, tmp_path, monkeypatch):
+    """What the program itself forwards still comes in."""
+    monkeypatch.setenv("SLIRPGATE_POLICY", "/nowhere/rules")
+    path, port = str(tmp_path / "api"), free_port()
+    g = guest("--api-socket=" + path)
+    g.ok("(/usr/bin/python3 -c 'import socket; s = socket.create_server((\"10.0.2.100\", 80)); c, p = s.accept(); c.sendall(c.recv(100)); "
+         "c.close()' >/dev/null 2>&1 &); for i in $(seq 300); do ss -tln | grep -q 10.0.2.100:80 && exit 0; sleep 0.1; done; exit 1")
+    api(path, "add_hostfwd", proto="tcp", host_addr="127.0.0.1", host_port=port, guest_addr="10.0.2.100", guest_port=80)
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as s:
+        s.sendall(b"said")
+        assert s.recv(100) == b"said"
 
 
 def test_api_hostfwd(guest, tmp_path):
