@@ -1,7 +1,7 @@
 /* libslirp_world.h - an application with a function at one place of the subnet, a guest whose frames may be wrong in every way, and memory full of
  * marks, so that an answer that holds what is none of the guest's business is seen.
  *
- * Below: libslirp_app.h.  Above: libslirp_cve_test.c.
+ * Below: libslirp_app.h.  Above: libslirp_cve_test.c, libslirp_negative_test.c.
  */
 #ifndef TESTS_LIBSLIRP_WORLD_H
 #define TESTS_LIBSLIRP_WORLD_H
