@@ -393,7 +393,10 @@ static enum out_result out_holes(struct tcp_conn *c, int64_t now)
 		r = out_data(c, start, len, false, now, &sent);
 		if (r == OUT_EOF && c->fin_sent && start == c->snd_max - 1) { /* the hole is the FIN */
 			c->snd_nxt = start;
-			return out_fin(c, now);
+			r = out_fin(c, now);
+			if (r != OUT_FULL)
+				tcp_sack_sent_again(c, start, 1);
+			return r;
 		}
 		if (r != OUT_SENT)
 			return r;
