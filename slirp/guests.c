@@ -17,11 +17,11 @@ static struct guests_entry *guests_find(struct guests *g, const struct addr *add
 }
 
 /* A free one, or the least recently used. */
-static struct guests_entry *guests_oldest(struct guests_entry *e, unsigned n)
+static struct guests_entry *guests_oldest(struct guests *g)
 {
-	struct guests_entry *oldest = e;
+	struct guests_entry *e = g->e, *oldest = e;
 
-	for (unsigned i = 1; i < n; i++)
+	for (unsigned i = 1; i < GUESTS_MAX; i++)
 		if (e[i].used < oldest->used)
 			oldest = &e[i];
 	return oldest;
@@ -36,7 +36,7 @@ void guests_seen(struct stack *st, const struct addr *addr, const struct mac *ma
 		return;
 	e = guests_find(g, addr, &g->in);
 	if (!e)
-		e = guests_oldest(g->e, GUESTS_MAX);
+		e = guests_oldest(g);
 	*e = (struct guests_entry){ .addr = *addr, .mac = *mac, .used = ++g->clock };
 	if (g->wants && addr_eq(&g->wanted, addr))
 		g->wants = false;
@@ -64,36 +64,58 @@ struct mac guests_mac(struct stack *st, const struct addr *addr)
 	return everybody;
 }
 
-/* Which place of the range an address is; -1: none. */
-static int guests_place(const struct stack *st, const struct addr *a)
+static struct addr guests_lease_addr(const struct stack *st, unsigned place)
 {
-	for (unsigned i = 0; i < GUESTS_LEASES; i++) {
-		struct addr nth = prefix_nth(&(struct prefix){ st->cfg.guest4, 96 }, i);
+	return prefix_nth(&(struct prefix){ st->cfg.guest4, 96 }, place);
+}
+
+/* A place whose address is the gateway's, a service's, the subnet's own or outside of it is nobody's.  The first one is what was asked for. */
+static bool guests_lease_may(const struct stack *st, unsigned place)
+{
+	struct addr a = guests_lease_addr(st, place);
+
+	return !place || stack_is_guest4(st, &a);
+}
+
+/* The place of the range that an address is; NULL: none. */
+static struct guests_entry *guests_lease_at(struct stack *st, const struct addr *a)
+{
+	for (unsigned i = 0; a && i < GUESTS_LEASES; i++) {
+		struct addr nth = guests_lease_addr(st, i);
 
 		if (addr_eq(&nth, a))
-			return (int)i;
+			return guests_lease_may(st, i) ? &st->guests.leases[i] : NULL;
 	}
-	return -1;
+	return NULL;
+}
+
+static struct guests_entry *guests_lease_oldest(struct stack *st)
+{
+	struct guests_entry *e = st->guests.leases, *oldest = e;
+
+	for (unsigned i = 1; i < GUESTS_LEASES; i++)
+		if (e[i].used < oldest->used && guests_lease_may(st, i))
+			oldest = &e[i];
+	return oldest;
 }
 
 struct addr guests_lease(struct stack *st, const struct mac *mac, const struct addr *asked)
 {
 	struct guests *g = &st->guests;
-	int place = asked ? guests_place(st, asked) : -1;
-	struct guests_entry *e = place < 0 ? NULL : &g->leases[place];
+	struct guests_entry *e = guests_lease_at(st, asked);
 
 	if (e && e->used && !mac_eq(&e->mac, mac))
 		e = NULL;
 	for (unsigned i = 0; !e && i < GUESTS_LEASES; i++)
-		if (g->leases[i].used && mac_eq(&g->leases[i].mac, mac))
+		if (g->leases[i].used && mac_eq(&g->leases[i].mac, mac) && guests_lease_may(st, i))
 			e = &g->leases[i];
 	if (!e)
-		e = guests_oldest(g->leases, GUESTS_LEASES);
+		e = guests_lease_oldest(st);
 	for (unsigned i = 0; i < GUESTS_LEASES; i++) /* one lease each */
 		if (g->leases[i].used && mac_eq(&g->leases[i].mac, mac))
 			g->leases[i].used = 0;
 	*e = (struct guests_entry){ .mac = *mac, .used = ++g->clock };
-	return prefix_nth(&(struct prefix){ st->cfg.guest4, 96 }, (unsigned)(e - g->leases));
+	return guests_lease_addr(st, (unsigned)(e - g->leases));
 }
 
 bool guests_lease_get(const struct stack *st, unsigned n, struct mac *ret)

@@ -39,7 +39,8 @@ struct guests {
 void guests_seen(struct stack *st, const struct addr *addr, const struct mac *mac);
 /* Where a frame to addr goes: the guest, everybody in a group, or, when nobody knows, everybody. */
 struct mac guests_mac(struct stack *st, const struct addr *addr);
-/* The address that DHCP gives this MAC: asked (NULL: it asked for none), if that is free and in the range; else the one it had; else a free one. */
+/* The address that DHCP gives this MAC: asked (NULL: it asked for none), if that is free and in the range; else the one it had; else a free one;
+ * never one that is the gateway's, a service's, the subnet's own or outside of it. */
 struct addr guests_lease(struct stack *st, const struct mac *mac, const struct addr *asked);
 
 /* The n-th lease, as it was saved or is to be; false, NULL: nobody has it. */

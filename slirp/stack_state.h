@@ -68,7 +68,8 @@ static inline bool stack_is_guest4(const struct stack *st, const struct addr *a)
 
 	if (!c->any_guest)
 		return addr_eq(a, &c->guest4);
-	return addr_is_v4(a) && prefix_contains(&c->net4, a) && !addr_eq(a, &c->net4.addr) && !stack_is_ours(st, a) &&
+	return addr_is_v4(a) && prefix_contains(&c->net4, a) && !addr_eq(a, &c->net4.addr) && !addr_eq(a, &st->all4) &&
+	       !stack_is_ours(st, a) &&
 	       !(st->host->stands_for && st->host->stands_for(st->host, a));
 }
 

@@ -144,6 +144,7 @@ struct tcp_conn {
 	int64_t ack_at;		/* delayed ACK deadline; TIMERQ_NEVER: off */
 	int64_t rx_at;		/* last valid segment from the guest */
 	int64_t progress_at;	/* last time the guest acknowledged something new, or something new was sent to a quiet line */
+	int64_t last_word_at;	/* when a guest silent for too long was asked once more; older than what was heard since: means nothing */
 	int64_t opened_at;	/* tcp_open_accept() or tcp_connect(): the handshake's deadline counts from here */
 };
 

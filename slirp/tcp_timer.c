@@ -5,6 +5,8 @@
 #include "slirp/tcp_sack.h"
 #include "slirp/tcp_state.h"
 
+enum { TIMER_LAST_WORD = 3000000 }; /* microseconds */
+
 static int64_t timer_min(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -48,6 +50,17 @@ static int64_t timer_keepalive(const struct tcp_conn *c)
 	return c->rx_at + t->keepalive + t->keepalive_probe * c->probes;
 }
 
+/* When a guest that answers nothing is given up.  Retransmissions back off: the last one may be most of a minute old, and the guest's link back
+ * since.  So it is asked once more at that moment, and has TIMER_LAST_WORD to answer. */
+static int64_t timer_silent_end(const struct tcp_conn *c)
+{
+	int64_t heard = timer_heard_at(c);
+
+	if (c->last_word_at > heard)
+		return c->last_word_at + TIMER_LAST_WORD;
+	return heard + c->st->cfg.tune.silent_timeout;
+}
+
 int64_t tcp_timer_deadline(const struct tcp_conn *c)
 {
 	const struct stack_tunables *t = &c->st->cfg.tune;
@@ -56,7 +69,7 @@ int64_t tcp_timer_deadline(const struct tcp_conn *c)
 	if (tcp_is_opening(c))
 		return timer_min(at, c->opened_at + t->handshake_timeout);
 	if (c->rto_at != TIMERQ_NEVER)
-		return timer_min(at, timer_heard_at(c) + t->silent_timeout);
+		return timer_min(at, timer_silent_end(c));
 	return timer_min(at, timer_keepalive(c));
 }
 
@@ -169,11 +182,14 @@ void tcp_timer_expire(struct tcp_conn *c, int64_t now)
 		tcp_conn_drop(c, c->state == TCP_SYN_SENT ? R_CONNECT_TIMEOUT : R_HANDSHAKE_TIMEOUT, now);
 		return;
 	}
-	if (c->rto_at != TIMERQ_NEVER && !tcp_is_opening(c) && now >= timer_heard_at(c) + t->silent_timeout) {
-		tcp_conn_drop(c, R_GUEST_SILENT, now);
-		return;
-	}
-	if (now >= c->rto_at) {
+	if (c->rto_at != TIMERQ_NEVER && !tcp_is_opening(c) && now >= timer_silent_end(c)) {
+		if (c->last_word_at > timer_heard_at(c)) {
+			tcp_conn_drop(c, R_GUEST_SILENT, now);
+			return;
+		}
+		c->last_word_at = now;
+		timer_on_rto(c, now);
+	} else if (now >= c->rto_at) {
 		timer_on_rto(c, now);
 	} else if (c->rto_at == TIMERQ_NEVER && !tcp_is_opening(c) && now >= timer_keepalive(c)) {
 		if (!timer_on_keepalive(c, now))

@@ -49,6 +49,7 @@ void ncsi_wire_put(uint8_t *head, uint8_t *tail, const struct ncsi_msg *m)
 	head[5] = m->channel;
 	bytes_put16(head + 6, m->len & NCSI_LENGTH_MASK);
 	memset(tail, 0, words);
-	memcpy(tail, m->payload, m->len);
+	if (m->len)
+		memcpy(tail, m->payload, m->len);
 	bytes_put32(tail + words, -(ncsi_sum(head, NCSI_HDR_LEN) + ncsi_sum(tail, words)));
 }

@@ -211,7 +211,8 @@ static void guest_ip(struct side *s, const char *from, const char *to, uint8_t p
 	struct addr src, dst;
 	uint8_t p[FRAME] = { 0 };
 
-	must(addr_parse(from, &src, NULL) && addr_parse(to, &dst, NULL), "an address");
+	must(addr_parse(from, &src, NULL), "an address");
+	must(addr_parse(to, &dst, NULL), "an address");
 	eth_wire_put(p, &(struct eth){ .dst = gw, .src = guest_mac, .type = ETH_TYPE_IPV4 });
 	ip_wire_put(p + ETH_HDR_LEN, &(struct ip){ .src = src, .dst = dst, .proto = proto, .hop_limit = 64, .payload_len = len });
 	memcpy(p + ETH_HDR_LEN + IP4_HDR_LEN, l4, len);

@@ -317,3 +317,22 @@ def test_restrict(tmp_path, echo):
     assert machine.ok("(echo still there; sleep 1) | nc 10.0.2.100 7") == "still there\n"
     server.close()
     machine.close()
+
+
+def test_snapshot(tmp_path, echo):
+    """savevm and loadvm in the middle of a connection to a chardev: the guest, back where it was, goes on talking over it."""
+    disk = tmp_path / "disk"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1G"], check=True)
+    machine = qemu.Vm(tmp_path, LIBRARY, f",guestfwd=tcp:10.0.2.100:7-tcp:127.0.0.1:{echo}", "-drive", f"file={disk},if=none,id=d0,format=qcow2")
+    machine.ok(DHCP)
+    machine.ok("mkfifo /tmp/in; (nc 10.0.2.100 7 < /tmp/in > /tmp/back 2> /dev/null &); (sleep 1000 > /tmp/in &)")
+    machine.ok("echo before > /tmp/in; until grep -q before /tmp/back; do sleep 0.1; done")
+    assert machine.hmp("savevm here").strip() == ""
+    machine.ok("echo after > /tmp/in; until grep -q after /tmp/back; do sleep 0.1; done")
+    assert "ESTABLISHED" in machine.hmp("info usernet")
+    assert machine.hmp("loadvm here").strip() == ""
+    assert "ESTABLISHED" in machine.hmp("info usernet")
+    machine.ok("! grep -q after /tmp/back; echo again > /tmp/in; until grep -q again /tmp/back; do sleep 0.1; done")
+    assert machine.ok("cat /tmp/back") == "before\nagain\n"
+    machine.ok("ping -c 1 -W 5 10.0.2.2; (echo another; sleep 1) | nc 10.0.2.100 7 | grep another")
+    machine.close()

@@ -332,7 +332,7 @@ static void stateless6(void)
 		p = option6(&c, DHCP6_OPT_SEARCH, &len);
 		g_assert_cmpmem(p, len, "\2s1\4test\0\2s2\4test\0", 18);
 		p = option6(&c, DHCP6_OPT_CLIENT_ID, &len);
-		g_assert_cmpmem(p, len, CLIENT_ID + 4, 10);
+		g_assert_cmpmem(p, len, &CLIENT_ID[4], 10);
 		g_assert_null(option6(&c, DHCP6_OPT_IA_NA, &len));
 		url6(&c, "tftp://[fd00::2]/boot.ipxe");
 	}

@@ -389,6 +389,11 @@ static void offered(const struct app *a, unsigned n, const char *want)
 		g_assert_cmpuint(a->out[n].b[i], ==, 0xff);
 }
 
+static slirp_ssize_t nobody_hears(const void *buf, size_t len, void *opaque)
+{
+	return (slirp_ssize_t)len;
+}
+
 /* The first client gets the first address, each other one another, and everybody its own again. */
 static void dhcp_leases(void)
 {
@@ -406,6 +411,28 @@ static void dhcp_leases(void)
 	offered(&a, 1, "10.0.2.16");
 	offered(&a, 2, "10.0.2.15");
 	slirp_cleanup(a.slirp);
+}
+
+/* What is not a guest's is leased to none: the gateway's and the name server's addresses, a forwarded place, the subnet's last, and beyond. */
+static void dhcp_nobodys(void)
+{
+	static const char *low[] = { "10.0.2.1", "10.0.2.4", "10.0.2.6" }, *high[] = { "10.0.2.253", "10.0.2.254", "10.0.2.253" };
+	struct in_addr place = app_in("10.0.2.5");
+
+	for (int end = 0; end < 2; end++) {
+		struct app a;
+
+		app_init(&a);
+		a.cfg.vdhcp_start = app_in(end ? high[0] : low[0]);
+		app_open(&a);
+		g_assert_cmpint(slirp_add_guestfwd(a.slirp, nobody_hears, NULL, &place, 7), ==, 0);
+		for (unsigned i = 0; i < 3; i++) {
+			discover(&a, &(struct mac){ { 2, 0, 0, 0, 0, (uint8_t)i } });
+			app_settle(&a);
+			offered(&a, i, end ? high[i] : low[i]);
+		}
+		slirp_cleanup(a.slirp);
+	}
 }
 
 static void dhcp_off(void)
@@ -442,6 +469,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/libslirp/arp", arp);
 	g_test_add_func("/libslirp/neighbours", neighbours);
 	g_test_add_func("/libslirp/dhcp_leases", dhcp_leases);
+	g_test_add_func("/libslirp/dhcp_nobodys", dhcp_nobodys);
 	g_test_add_func("/libslirp/dhcp_off", dhcp_off);
 	return g_test_run();
 }
