@@ -1,7 +1,7 @@
 """What the tests of other people's programs on our libslirp.so.0 share: a network namespace as the guest, a server on the host, and whose library
 a process has.
 
-Imported by test_slirp4netns.py.
+Imported by test_slirp4netns.py and test_vde.py.
 """
 
 import os
