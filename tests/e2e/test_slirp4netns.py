@@ -5,95 +5,43 @@ import os
 import signal
 import socket
 import subprocess
-import threading
-import time
 
 import pytest
-
-ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
-LIBRARY = os.path.join(os.path.dirname(os.environ.get("SLIRPGATE", os.path.join(ROOT, "build", "slirpgate"))), "gateway", "doors")
-DEADLINE = 30
+from drop_in import DEADLINE, ENV, LIBRARY, Bridged, Namespace, Server, free_port, has_ours, until
 
 
-class Guest:
-    """A shell in a network namespace, and slirp4netns that serves it."""
+class Guest(Namespace):
+    """A shell in a network namespace, and slirp4netns that serves it: `where` it goes by, the pid unless told."""
 
-    def __init__(self, *options, configure=True):
-        self.shell = subprocess.Popen(["unshare", "-r", "-n", "--kill-child", "sh", "-c", "echo ready; exec sh"], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
-        assert self.shell.stdout.readline() == "ready\n"
+    def __init__(self, *options, configure=True, where=None):
+        super().__init__()
         ready_r, ready_w = os.pipe()
-        pid = self.pid_inside()
-        command = ["slirp4netns", "-r", str(ready_w), *(["-c"] if configure else []), *options, str(pid), "tap0"]
-        self.door = subprocess.Popen(command, pass_fds=[ready_w], env={**os.environ, "LD_LIBRARY_PATH": LIBRARY},
-                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        exit_r, self.exit_w = os.pipe()
+        command = ["slirp4netns", "-r", str(ready_w), "-e", str(exit_r), *(["-c"] if configure else []), *options]
+        self.door = subprocess.Popen([*command, *(where(self.pid) if where else [str(self.pid)]), "tap0"], pass_fds=[ready_w, exit_r],
+                                     env={**os.environ, "LD_LIBRARY_PATH": LIBRARY}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         os.close(ready_w)
+        os.close(exit_r)
         told = os.read(ready_r, 1)
         os.close(ready_r)
         assert told == b"1", self.door.communicate()[0]
+        assert has_ours(self.door.pid)
         if configure:  # duplicate address detection is not what we test
             self.run("sysctl -qw net.ipv6.conf.tap0.accept_dad=0 2>/dev/null; true")
 
-    def pid_inside(self):
-        """unshare's child: the shell itself."""
-        with open(f"/proc/{self.shell.pid}/task/{self.shell.pid}/children", encoding="ascii") as f:
-            return int(f.read().split()[0])
-
-    def run(self, command):
-        """(exit status, output) of a command in the namespace."""
-        self.shell.stdin.write(f"({command}) 2>&1; echo \"=end $?\"\n")
-        self.shell.stdin.flush()
-        lines = []
-        for line in self.shell.stdout:
-            if line.startswith("=end "):
-                return int(line.split()[1]), "".join(lines)
-            lines.append(line)
-        raise AssertionError("the shell has gone: " + "".join(lines))
-
-    def ok(self, command):
-        status, text = self.run(command)
-        assert status == 0, text
-        return text
-
     def close(self):
         """What slirp4netns has said; nothing the second time."""
-        if self.door.returncode is not None:
+        if self.shell.returncode is not None:
             return ""
-        self.door.send_signal(signal.SIGTERM)
-        text = self.door.communicate(timeout=DEADLINE)[0]
-        self.shell.stdin.close()
-        self.shell.wait(timeout=DEADLINE)
+        if self.door.poll() is None:
+            self.door.send_signal(signal.SIGTERM)
+            text = self.door.communicate(timeout=DEADLINE)[0]
+        else:
+            text = ""
+        os.close(self.exit_w)
+        super().close()
         assert self.door.returncode in (-signal.SIGTERM, 0), text
         return text
-
-
-class Server(threading.Thread):
-    """Serves `size` bytes to each TCP client, after what the client sends is whole; counts what came."""
-
-    def __init__(self, address, size=0):
-        super().__init__(daemon=True)
-        self.size, self.got, self.peers = size, [], []
-        self.sock = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
-        self.port = self.sock.getsockname()[1]
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                conn, peer = self.sock.accept()
-            except OSError:
-                return
-            self.peers.append(peer)
-            with conn:
-                conn.sendall(b"x" * self.size)
-                conn.shutdown(socket.SHUT_WR)
-                total = 0
-                while data := conn.recv(1 << 16):
-                    total += len(data)
-                self.got.append(total)
-
-    def close(self):
-        self.sock.close()
 
 
 @pytest.fixture(name="guest")
@@ -131,10 +79,7 @@ def test_both_ways(guest, mtu):
     code = (f"import socket; s = socket.create_connection((\"10.0.2.2\", {server.port})); s.sendall(b\"y\" * {size}); "
             "s.shutdown(1); n = 0\nwhile d := s.recv(1 << 16): n += len(d)\nprint(n)")
     assert g.ok(f"/usr/bin/python3 -c '{code}'") == f"{size}\n"
-    deadline = time.monotonic() + DEADLINE
-    while not server.got and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert server.got == [size]
+    assert until(lambda: server.got, "the host has not got it all") == [size]
     server.close()
 
 
@@ -178,6 +123,91 @@ def test_cidr(guest):
     g.ok("ping -c 1 -W 5 10.21.0.2")
 
 
+def refused(*arguments):
+    """What slirp4netns says when it does not start."""
+    done = subprocess.run(["slirp4netns", *arguments], env=ENV, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 1
+    return done.stdout + done.stderr
+
+
+def test_cidr_places(guest):
+    """Every address goes with the network: gateway, name server, leases; one that is a host's address is no network."""
+    server = Server("127.0.0.1", 100_000)
+    g = guest("--cidr=192.168.77.0/25")
+    g.ok("ping -c 1 -W 5 192.168.77.2; ping -c 1 -W 5 192.168.77.3")
+    assert "default via 192.168.77.2" in g.ok("ip route")
+    assert "52:55:c0:a8:4d:02" in g.ok("ip neigh show 192.168.77.2")
+    g.fetch("192.168.77.2", server.port, 100_000)
+    assert "lease of 192.168.77.15 obtained from 192.168.77.2" in g.ok("busybox udhcpc -n -q -t 5 -T 2 -s /bin/true -i tap0")
+    assert "needs to be a network address" in refused("--cidr=192.168.77.1/24", str(g.pid), "tap1")
+    server.close()
+
+
+def test_macaddress(guest):
+    g = guest("--macaddress=52:54:00:00:00:77")
+    assert "link/ether 52:54:00:00:00:77" in g.ok("ip link show tap0")
+    g.ok("ping -c 1 -W 5 10.0.2.2")
+    assert "--configure" in refused("--macaddress=52:54:00:00:00:78", str(g.pid), "tap1")
+
+
+@pytest.mark.parametrize("options", [[], ["--enable-sandbox", "--enable-seccomp"]])
+def test_by_path(guest, options):
+    """As podman names a namespace: by the files of the network and of its owner."""
+    server = Server("127.0.0.1", 100_000)
+    g = guest("--netns-type=path", *options, where=lambda pid: [f"--userns-path=/proc/{pid}/ns/user", f"/proc/{pid}/ns/net"])
+    g.ok("ping -c 1 -W 5 10.0.2.2")
+    g.fetch("10.0.2.2", server.port, 100_000)
+    assert "existing path expected" in refused("--netns-type=path", "/nowhere", "tap1")
+    server.close()
+
+
+def test_userns_by_pid(guest):
+    g = guest(where=lambda pid: [f"--userns-path=/proc/{pid}/ns/user", str(pid)])
+    g.ok("ping -c 1 -W 5 10.0.2.2")
+
+
+def test_exit_fd(guest):
+    """The descriptor's other end is closed: slirp4netns ends in order, with a connection open."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(DEADLINE)
+        g = guest()
+        g.ok("(socat -u TCP:10.0.2.2:%d - >/dev/null 2>&1 &)" % server.getsockname()[1])
+        conn, _ = server.accept()
+        os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), g.exit_w)  # closed, and still ours to close
+        text = g.door.communicate(timeout=DEADLINE)[0]
+        assert g.door.returncode == 0, text
+        conn.settimeout(DEADLINE)
+        assert ended(conn)
+        conn.close()
+
+
+def ended(conn):
+    """A host connection is over: in order or reset."""
+    try:
+        return conn.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_bess(tmp_path):
+    """The target type for User Mode Linux: frames as packets of a unix socket; ours is in front of a tap."""
+    server, path = Server("127.0.0.1", 1_000_000), str(tmp_path / "bess")
+    door = subprocess.Popen(["slirp4netns", "--target-type=bess", path], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        until(lambda: os.path.exists(path), "no socket")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            until(lambda: sock.connect_ex(path) == 0, "nobody listens")
+            g = Bridged(sock)
+            assert has_ours(door.pid)
+            g.ok("ping -c 1 -W 5 10.0.2.2")
+            g.fetch("10.0.2.2", server.port, 1_000_000)
+            g.close()
+    finally:
+        door.terminate()
+        door.communicate(timeout=DEADLINE)
+    server.close()
+
+
 def test_dhcp(guest):
     """udhcpc takes the first lease: .15."""
     g = guest(configure=False)
@@ -216,13 +246,6 @@ def api(path, execute, **arguments):
         data += more
     s.close()
     return json.loads(data)
-
-
-def free_port():
-    s = socket.create_server(("127.0.0.1", 0))
-    port = s.getsockname()[1]
-    s.close()
-    return port
 
 
 CONNECT = "import socket; s = socket.socket(socket.%s, socket.%s); s.settimeout(20); s.connect((\"%s\", %d)); s.send(b\"x\"); s.recv(1)"
