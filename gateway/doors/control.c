@@ -121,7 +121,7 @@ static char *control_line(JsonNode *result, const GError *err, JsonNode *id)
 {
 	g_autoptr(JsonObject) o = json_object_new();
 	g_autoptr(JsonNode) root = json_node_init_object(json_node_alloc(), o);
-	g_autofree char *text = NULL;
+	g_autofree char *text = NULL, *valid = NULL;
 
 	if (result)
 		json_object_set_member(o, "return", result);
@@ -130,7 +130,8 @@ static char *control_line(JsonNode *result, const GError *err, JsonNode *id)
 	if (id)
 		json_object_set_member(o, "id", json_node_copy(id));
 	text = json_to_string(root, FALSE);
-	return g_strconcat(text, "\n", NULL);
+	valid = g_utf8_make_valid(text, -1); /* half of a surrogate pair in a request would come back as it is */
+	return g_strconcat(valid, "\n", NULL);
 }
 
 char *control_answer(const struct control_env *env, const char *line, size_t len)

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NDP_FRAME = 2048, NDP_MAX = 255, NDP_NA = 136, NDP_RA = 134 };
+enum { NDP_FRAME = 2048, NDP_MAX = 255, NDP_NA = 136, NDP_RA = 134, NDP_ECHO_REPLY = 129, NDP_ERROR_MAX = 127 };
 
 struct ndp {
 	struct stack_host host;
@@ -73,6 +73,8 @@ static void ndp_tx_put(struct stack_host *h, struct tx_slot *slot, const struct 
 	fuzz_check(ip.proto == IP_PROTO_ICMPV6 && ip.hdr_len + ip.payload_len == len);
 	msg = p + ip.hdr_len;
 	fuzz_check(csum_wire_fold(csum_wire_add(msg, ip.payload_len) + csum_wire_pseudo(&ip.src, &ip.dst, ip.proto, ip.payload_len)) == 0xffff);
+	if (msg[0] == NDP_ECHO_REPLY || msg[0] <= NDP_ERROR_MAX)
+		return; /* to an echo request, which a mutation makes of a message now and then */
 	fuzz_check(msg[0] == NDP_NA || msg[0] == NDP_RA);
 	fuzz_check(ip.hop_limit == 255 && !addr_is_unspecified(&ip.dst));
 	z->adverts += msg[0] == NDP_NA;

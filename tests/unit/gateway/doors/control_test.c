@@ -83,6 +83,17 @@ static void not_json(void)
 	}
 }
 
+/* Half of a surrogate pair, which the parser quotes in its complaint. */
+static void answer_is_utf8(void)
+{
+	const char *request = "{\"\\udebue\"g-le\"\\";
+	struct control_env env = { 0 };
+	g_autofree char *got = control_answer(&env, request, strlen(request));
+
+	g_assert_true(g_utf8_validate(got, -1, NULL));
+	g_assert_true(g_str_has_prefix(got, "{\"error\":{\"class\":\"GenericError\""));
+}
+
 /* Every row has what a client needs to use it, and required arguments come first. */
 static void schema(void)
 {
@@ -127,6 +138,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/control/refused", refused);
 	g_test_add_func("/control/deep", deep);
 	g_test_add_func("/control/not_json", not_json);
+	g_test_add_func("/control/answer_is_utf8", answer_is_utf8);
 	g_test_add_func("/control/schema", schema);
 	g_test_add_func("/control/tables", tables);
 	return g_test_run();
