@@ -6,6 +6,7 @@
 #include "gateway/flow_dgram.h"
 #include "gateway/flow_echo.h"
 #include "gateway/gateway_state.h"
+#include "gateway/publisher.h"
 #include "slirp/tcp_conn.h"
 
 struct inbound *gateway_inbound(struct gateway *gw)
@@ -75,6 +76,8 @@ void gateway_stats(const struct gateway *gw, struct gateway_stats *ret)
 		.closes = gw->flows.closes,
 	};
 	dns_relay_stats(gw->dns, &ret->dns_queries, &ret->dns_answers);
+	for (unsigned i = 0; gw->cfg.publisher && i < R_COUNT; i++) /* clients that never became flows */
+		ret->closes.n[i] += publisher_refusals(gw->cfg.publisher)->n[i];
 }
 
 struct gateway_tunables *gateway_tunables(struct gateway *gw)

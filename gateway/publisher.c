@@ -146,7 +146,12 @@ static void publisher_take(struct publisher *p, struct publish_port *port, int f
 		.arg = port,
 	};
 
-	if (!publisher_guest(p, &set->rule, local, &c.guest.addr) || publish_admit(port, from)) {
+	if (!publisher_guest(p, &set->rule, local, &c.guest.addr)) {
+		reason_count(&p->refusals, R_HOST_UNREACHABLE);
+		listener_reset(fd);
+		return;
+	}
+	if (publish_admit(port, from)) {
 		listener_reset(fd);
 		return;
 	}
@@ -197,16 +202,31 @@ static void publisher_reap(struct loop_reap *r)
 	g_free(container_of(r, struct watched, reap));
 }
 
+static enum reason publisher_admit_udp(struct udp_publish_port *u, const struct endpoint *client)
+{
+	return publish_admit(container_of(u, struct watched, udp)->port, client);
+}
+
+static void publisher_left_udp(struct udp_publish_port *u, const struct endpoint *client)
+{
+	publish_leave(container_of(u, struct watched, udp)->port, client);
+}
+
 /* 0 or -errno. */
 static int publisher_watch_udp(struct publisher *p, const struct publish_port *port, struct watched *w)
 {
 	const struct portspec_rule *rule = &port->set->rule;
 	struct endpoint any4 = { .addr = addr_from_v4((const uint8_t[4]){ 0 }) };
 	struct endpoint guest = { .port = port->to_port }, other = guest;
+	int r;
 
 	if (!publisher_guest(p, rule, &port->listener.bound, &guest.addr) || !publisher_guest(p, rule, &any4, &other.addr))
 		return -EHOSTUNREACH; /* datagrams wait for nobody */
-	return udp_publish_add(p->udp, &w->udp, port->listener.fd, &guest, port->listener.dual ? &other : NULL);
+	r = udp_publish_add(p->udp, &w->udp, port->listener.fd, &guest, port->listener.dual ? &other : NULL);
+	w->udp.hide = port->set->policy.source != PUBLISH_SOURCE_CLIENT;
+	w->udp.admit = publisher_admit_udp;
+	w->udp.left = publisher_left_udp;
+	return r;
 }
 
 static bool publisher_watch(struct publish_host *h, struct publish_port *port, GError **err)

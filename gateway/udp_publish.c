@@ -101,6 +101,8 @@ static void pub_end(struct udp_publish *u, struct pub_session *s)
 	list_unlink(&s->age);
 	list_unlink(&s->sibling);
 	s->port->n--;
+	if (s->port->left)
+		s->port->left(s->port, &s->client);
 	u->n--;
 	g_free(s);
 }
@@ -138,7 +140,7 @@ static struct endpoint pub_far(const struct udp_publish_port *p, const struct en
 	bool v4 = addr_is_v4(&guest->addr);
 	const struct addr *a = &client->addr;
 
-	if (addr_is_v4(a) == v4 && !addr_is_loopback(a) && !addr_is_linklocal(a) && !addr_is_unspecified(a) &&
+	if (!p->hide && addr_is_v4(a) == v4 && !addr_is_loopback(a) && !addr_is_linklocal(a) && !addr_is_unspecified(a) &&
 	    !prefix_contains(v4 ? &cfg->net4 : &cfg->net6, a))
 		return *client;
 	return (struct endpoint){ v4 ? cfg->gw4 : cfg->gw6, client->port };
@@ -150,14 +152,18 @@ static void pub_evict(struct udp_publish *u, struct pub_session *s)
 	pub_end(u, s);
 }
 
+/* NULL: the client is turned away, or there is no memory; counted. */
 static struct pub_session *pub_begin(struct udp_publish_port *p, const struct endpoint *client, int64_t now)
 {
 	struct udp_publish *u = p->all;
 	bool other = p->other.port && addr_is_v4(&p->other.addr) == addr_is_v4(&client->addr);
 	struct endpoint guest = other ? p->other : p->guest;
 	struct tuple t = { guest, pub_far(p, &guest, client) };
-	struct pub_session *s = pub_find_far(u, &t);
+	struct pub_session *s;
 
+	if (p->admit && p->admit(p, client))
+		return NULL;
+	s = pub_find_far(u, &t);
 	if (s) /* of another client that the guest cannot tell from this one */
 		pub_end(u, s);
 	if (p->n == UDP_PUBLISH_PORT_SESSIONS)
@@ -165,8 +171,12 @@ static struct pub_session *pub_begin(struct udp_publish_port *p, const struct en
 	if (u->n == UDP_PUBLISH_SESSIONS)
 		pub_evict(u, pub_oldest(u));
 	s = g_try_new0(struct pub_session, 1);
-	if (!s)
+	if (!s) {
+		reason_count(u->env.drops, R_NO_MEMORY);
+		if (p->left)
+			p->left(p, client);
 		return NULL;
+	}
 	s->port = p;
 	s->client = *client;
 	s->guest = guest;
@@ -207,10 +217,8 @@ static void pub_got(struct udp_publish_port *p, const struct endpoint *client, c
 		pub_touch(u, s, now);
 	else
 		s = pub_begin(p, client, now);
-	if (!s) {
-		reason_count(u->env.drops, R_NO_MEMORY);
+	if (!s)
 		return;
-	}
 	s->local = *local;
 	t = (struct tuple){ s->guest, s->far };
 	stack_dgram(u->env.stack, &t, &(struct dgram_meta){ 0 }, &(struct iovec){ u->buf, len }, 1, len); /* counts what it drops */

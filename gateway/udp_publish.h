@@ -20,7 +20,9 @@ enum {
 	UDP_PUBLISH_PORT_SESSIONS = 1024, /* of one port; likewise (C37, F36) */
 };
 
-/* A bound port; embed it. */
+struct udp_publish_port;
+
+/* A bound port; embed it.  hide, admit and left are the owner's to set, after udp_publish_add(). */
 struct udp_publish_port {
 	struct loop_watch watch;
 	struct udp_publish *all;
@@ -29,6 +31,10 @@ struct udp_publish_port {
 	struct list sessions;  /* least recently used first */
 	uint32_t n;
 	uint64_t evicted;
+	bool hide; /* the guest sees the gateway's address in any case */
+	/* May a new client come in?  R_ACCEPTED, or why not, counted by whoever says so; left() follows when its session ends.  NULL: all may. */
+	enum reason (*admit)(struct udp_publish_port *p, const struct endpoint *client);
+	void (*left)(struct udp_publish_port *p, const struct endpoint *client);
 };
 
 struct udp_publish_env {

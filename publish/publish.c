@@ -124,13 +124,14 @@ void publish_remove(struct publish_set *s)
 
 	if (s->removed)
 		return;
-	s->removed = true;
 	list_unlink(&s->node);
+	for (struct list *at = s->ports.next; at != &s->ports; at = at->next)
+		publish_port_close(container_of(at, struct publish_port, node)); /* clients of UDP leave with it */
+	s->removed = true;
 	for (struct list *at = s->ports.next; at != &s->ports; at = next) {
 		struct publish_port *port = container_of(at, struct publish_port, node);
 
 		next = at->next;
-		publish_port_close(port);
 		if (!port->clients)
 			publish_port_drop(port);
 	}

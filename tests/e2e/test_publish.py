@@ -1,6 +1,7 @@
 """Published ports: clients of the host's side reach services of the guest, and learn the truth. Contract C25, C29, C30, C32, C33, C35, F34, A12, A13."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -269,3 +270,25 @@ def test_c36_clients_are_told_apart(start):
         sock.close()
     g.say()
     g.end()
+
+
+def test_udp_ports_are_paused_and_hide_their_clients(start, tmp_path):
+    """PORT_PAUSED is counted, who is in stays, and --publish-source holds for UDP too."""
+    port, path = free_port(), str(tmp_path / "control")
+    g = start(UDP_SERVICE, opts=["-u", f"{port}:53", "--control", path, "--publish-source", "gateway"])
+    assert g.hear() == "ready"
+    ctl = [os.environ["SLIRPGATE"], "ctl", "-s", path, "publish"]
+    with udp(HOST4, port, HOST4) as one, udp(HOST4, port, HOST4) as two:
+        one.send(b"a")
+        assert one.recv(100).split()[0] == GATEWAY4.encode()
+        subprocess.run([*ctl, "pause", "1"], check=True, timeout=LIMIT)
+        two.send(b"lost")
+        one.send(b"b")
+        assert one.recv(100).split()[2] == b"b"
+        subprocess.run([*ctl, "resume", "1"], check=True, timeout=LIMIT)
+        two.send(b"c")
+        assert two.recv(100).split()[2] == b"c"
+        subprocess.run([*ctl, "remove", "1"], check=True, timeout=LIMIT)
+    g.say()
+    g.end()
+    assert g.stats["closes"]["PORT_PAUSED"] == 1
